@@ -1,0 +1,1 @@
+"""What runs the chain: downstream, attempts, upstream, workers."""

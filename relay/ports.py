@@ -1,0 +1,101 @@
+"""Where plugins and the core meet: services as Protocols, and the typed keys that travel over an exchange.
+
+A plugin provides a port with `relay.provide(Port, it)` and gets one with `relay.get(Port)`; it never imports another plugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from relay.errors import RelayError
+from relay.exchange import Caller, Key, Target
+from relay.wire.dialect import ModelEntry
+
+LIMITS: Key[dict[str, str]] = Key("limits")
+"""Headers that tell the caller about its limits; whoever limits adds to them, the core writes them into the answer."""
+
+
+class Models(Protocol):
+    """Which models there are. Provided by the plugin that routes."""
+
+    def offered(self, caller: Caller | None) -> Sequence[ModelEntry]:
+        """The models this caller may ask for, in the order of the configuration."""
+        ...
+
+
+class Targets(Protocol):
+    """Finds again the account that holds an object. Provided by the plugin that routes."""
+
+    def named(self, name: str) -> Target | None:
+        """The target of a provider account by the account's name, with no model; None: it is not configured any more."""
+        ...
+
+
+class SharedState(Protocol):
+    """A small store that all workers of a deployment share. Every call has a time box. Provided by the core.
+
+    :raises StateUnavailable: the store did not answer in time; the caller decides what that means and shows it.
+    """
+
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]: ...
+
+    async def set(self, key: str, value: bytes, *, ttl_s: float | None = None) -> None: ...
+
+    async def add(self, key: str, value: bytes, *, ttl_s: float | None = None) -> bool:
+        """Set it if it is not there yet. True: it was not."""
+        ...
+
+    async def delete(self, key: str) -> None: ...
+
+
+class StateUnavailable(RelayError):
+    """The shared state did not answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Whose an object at a provider is and which account holds it."""
+
+    organisation: str
+    provider: str
+    kind: str
+
+
+class Objects(Protocol):
+    """The register of objects made at providers (files, uploads, batches, responses, …). Provided by the core."""
+
+    async def note(self, id: str, held: Held) -> None:
+        """:raises StateUnavailable:"""
+        ...
+
+    async def find(self, ids: Sequence[str]) -> list[Held | None]:
+        """:raises StateUnavailable:"""
+        ...
+
+    async def forget(self, id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A figure that can be read at any time: `read` gives label values → figure, in the order of `labels`.
+
+    Names follow Prometheus: base units, `_total` for counters.
+    """
+
+    name: str
+    help: str
+    kind: Literal["counter", "gauge"]
+    labels: tuple[str, ...]
+    read: Callable[[], Iterable[tuple[tuple[str, ...], float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A readiness check's answer."""
+
+    ok: bool
+    message: str = ""

@@ -1,0 +1,1 @@
+"""Shared state: in process, or over the Redis protocol."""

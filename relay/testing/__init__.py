@@ -1,0 +1,1 @@
+"""Everything a plugin author needs to test a plugin without a server."""

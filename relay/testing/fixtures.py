@@ -1,0 +1,1 @@
+"""Fixtures for tests of Relay and of plugins anywhere (a pytest plugin)."""
