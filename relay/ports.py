@@ -11,10 +11,13 @@ from typing import Literal, Protocol
 
 from relay.errors import RelayError
 from relay.exchange import Caller, Key, Target
+from relay.values.secret import Secret
 from relay.wire.dialect import ModelEntry
 
 LIMITS: Key[dict[str, str]] = Key("limits")
 """Headers that tell the caller about its limits; whoever limits adds to them, the core writes them into the answer."""
+PRESENTED_KEY: Key[Secret] = Key("presented_key")
+"""The key that the client presented, as the dialect found it. Whoever checks it takes it off the exchange."""
 
 
 class Models(Protocol):
