@@ -86,7 +86,7 @@ async def ended(process: subprocess.Popen[bytes]) -> int:
         finally:
             loop.remove_reader(descriptor)
             os.close(descriptor)
-    while (status := process.poll()) is None:
+    while (status := process.poll()) is None:  # noqa: ASYNC110 - nothing tells, where there is no pidfd
         await asyncio.sleep(_POLL_S)
     return status
 

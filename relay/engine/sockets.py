@@ -33,10 +33,7 @@ def open_listeners(addresses: Iterable[str], *, backlog: int = BACKLOG) -> list[
     with contextlib.ExitStack() as half_open:
         opened: list[socket.socket] = []
         for address in addresses:
-            if address.startswith(_UNIX):
-                found = [_bind_unix(address.removeprefix(_UNIX))]
-            else:
-                found = _bind_tcp(*_host_and_port(address))
+            found = _bind(address)
             half_open.callback(close_listeners, found)
             opened += found
         for listener in opened:
@@ -65,6 +62,12 @@ def shown(listener: socket.socket) -> str:
         return f"{_UNIX}{name}"
     host = f"[{name[0]}]" if listener.family == socket.AF_INET6 else name[0]
     return f"{host}:{name[1]}"
+
+
+def _bind(address: str) -> list[socket.socket]:
+    if address.startswith(_UNIX):
+        return [_bind_unix(address.removeprefix(_UNIX))]
+    return _bind_tcp(*_host_and_port(address))
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
@@ -144,9 +147,7 @@ def _remove_stale(path: str) -> None:
 
 def _refusal(address: str, error: OSError) -> CannotListen:
     if error.errno == errno.EADDRINUSE:
-        why = (
-            "the address is in use; stop the program that holds it (`ss -ltnp` names it) or choose another in `listen`"
-        )
+        why = "the address is in use; stop the program that has it (`ss -ltnp` names it) or change `listen`"
     elif error.errno == errno.EACCES:
         why = "permission denied; choose a port above 1023 or a folder you may write to, or grant CAP_NET_BIND_SERVICE"
     elif error.errno in _NOT_HERE:

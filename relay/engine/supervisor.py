@@ -1,7 +1,7 @@
 """The process that stands around the workers: it holds the port, restarts, reloads and drains them.
 
 It serves no request and imports no server, so that it stays small and has little to die of. SIGHUP reloads, SIGTERM and
-SIGINT drain and end it, a second one ends it at once. Start it on asyncio's own loop, in the main thread.
+SIGINT drain and end it, a second one ends it at once. It runs in the main thread.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from relay.engine.backoff import Backoff
-from relay.engine.fleet import Fleet, Generation, Log, StartFailed, WorkerStatus
+from relay.engine.fleet import Fleet, Generation, Log, WorkerStatus
 
 __all__ = ["Generation", "Supervisor", "WorkerStatus"]
 
@@ -95,7 +95,7 @@ class Supervisor:
                 await fleet.drain(0)
 
     def reload(self) -> None:
-        """What SIGHUP does: take over the configuration of now. Wishes that arrive during a reload are one next reload."""
+        """What SIGHUP does: take over the configuration of now. All wishes during a reload are one more reload."""
         self._reload_wanted.set()
 
     def stop(self) -> None:
@@ -128,16 +128,15 @@ class Supervisor:
     async def _next(self, current: Fleet) -> Fleet:
         """Replace the workers, if the new configuration is good and all the new ones get ready."""
         try:
-            generation = await self._check()
+            candidate = self._fleet(await self._check())
         except Exception as error:  # Not even a mistake in the check may end what serves well.
             self._log("reload_refused", generation=current.generation.number, error=str(error) or type(error).__name__)
             return current
-        candidate = self._fleet(generation)
         self._log("reloading", generation=candidate.generation.number)
         try:
             await candidate.start(needed=self._workers)
-        except StartFailed as error:
-            self._log("reload_failed", generation=current.generation.number, error=str(error))
+        except Exception as error:  # StartFailed, or a mistake in what the check gave.
+            self._log("reload_failed", generation=candidate.generation.number, error=str(error) or type(error).__name__)
             # Drained, not killed: those of them that got ready have taken requests.
             self._retire(candidate)
             return current
