@@ -69,7 +69,7 @@ def keys() -> st.SearchStrategy[str]:
 _SCALARS = st.one_of(st.sampled_from([None, True, False, 0, -1.5e300, 2**53, 0.1, ""]), texts())
 
 
-def documents(leaves: int = 8) -> st.SearchStrategy[Any]:
+def documents(leaves: int = 5) -> st.SearchStrategy[Any]:
     """Any JSON document that survives a round trip."""
     return st.recursive(
         _SCALARS,

@@ -27,7 +27,7 @@ class _Unread:
     """Stands where nothing has been parsed yet, because None is a document as well."""
 
 
-_UNREAD = _Unread()
+UNREAD = _Unread()
 
 
 class Frame:
@@ -44,7 +44,7 @@ class Frame:
         """The exact bytes on the wire, terminators and punctuation included."""
         self.complete = complete
         """False for what was left when the stream ended in the middle of a frame."""
-        self._document: Any = _UNREAD
+        self._document: Any = UNREAD
 
     @property
     def data(self) -> bytes | None:
@@ -64,7 +64,7 @@ class Frame:
 
         :raises ValueError: there is no payload, or it is not JSON. The message does not quote it.
         """
-        if self._document is _UNREAD:
+        if self._document is UNREAD:
             self._document = _parsed(self.data)
         return self._document
 

@@ -32,7 +32,7 @@ def value_at(document: Any, path: Path) -> Any:
 def changed_at(document: Any, path: Path, value: Any) -> Any:
     if not path:
         return value
-    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy: Any = dict(document) if isinstance(document, dict) else list(document)
     copy[path[0]] = changed_at(document[path[0]], path[1:], value)
     return copy
 
