@@ -15,6 +15,7 @@ from relay import Secret
 
 PREFIX = "rk_live_"
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+_DIGITS = str.maketrans(_LETTERS, "0123456789abcdefghijklmnopqrstuv")  # as int() reads base 32
 _RANDOM_BITS = 160
 _RANDOM = _RANDOM_BITS // 5
 _CHECKSUM = 7
@@ -25,12 +26,14 @@ _STORED = re.compile(r"hmac-sha256:([0-9a-f]{64})")
 def make() -> Secret:
     """A new key, from the operating system's randomness."""
     head = PREFIX + _letters(secrets.randbits(_RANDOM_BITS), _RANDOM)
-    return Secret(head + _checksum(head))
+    return Secret(head + _letters(crc32(head.encode()), _CHECKSUM))
 
 
 def verify_form(key: str) -> bool:
     """Is it a key by its form and checksum? Says nothing about whether anybody knows it."""
-    return _FORM.fullmatch(key) is not None and key[-_CHECKSUM:] == _checksum(key[:-_CHECKSUM])
+    if _FORM.fullmatch(key) is None:
+        return False
+    return int(key[-_CHECKSUM:].translate(_DIGITS), 32) == crc32(key[:-_CHECKSUM].encode())
 
 
 def digest(secret: Secret, key: Secret) -> bytes:
@@ -52,10 +55,6 @@ def read_stored(text: str) -> bytes:
             "found something else, expected 'hmac-sha256:' and 64 hexadecimal digits, as 'relay keys create' prints it"
         )
     return bytes.fromhex(match[1])
-
-
-def _checksum(head: str) -> str:
-    return _letters(crc32(head.encode()), _CHECKSUM)
 
 
 def _letters(number: int, length: int) -> str:

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
+from relay_auth import keys
+from relay_auth.plugin import Auth, AuthSettings
 
 from relay import Call, Client, Secret, Surface
 from relay.exchange import Exchange
 from relay.ports import PRESENTED_KEY
-from relay_auth import keys
-from relay_auth.plugin import Auth, AuthSettings
 
 SECRET = Secret("0123456789abcdef" * 4)
 

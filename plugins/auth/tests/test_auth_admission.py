@@ -5,10 +5,10 @@ from __future__ import annotations
 from time import perf_counter
 
 import pytest
+from relay_auth import keys
 
 from relay import Caller, Refused
 from relay.ports import PRESENTED_KEY
-from relay_auth import keys
 
 
 async def refusal(auth, exchange):

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 import yaml
-
-from relay.values.clock import now
 from relay_auth import key_file
 from relay_auth.commands import KeyCommandFailed
+
+from relay.values.clock import now
 
 
 async def run(auth, verb, **arguments):
@@ -35,9 +35,9 @@ async def test_a_key_made_into_a_file_is_printed_alone_and_stored_only_as_a_dige
     path = tmp_path / "keys.yaml"
     async with opened(file=path) as auth:
         await run(auth, "create", organisation="acme", member="ci")
+        printed = capsys.readouterr()
         (job,) = auth.jobs()
         await job.run()
-        printed = capsys.readouterr()
         asking = exchange(printed.out.strip())
         await auth.on_request(asking)
 

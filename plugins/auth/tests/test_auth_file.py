@@ -9,11 +9,11 @@ import threading
 
 import pytest
 import yaml
-
-from relay import RelayError, Secret
 from relay_auth import key_file, server_secret
 from relay_auth.entries import KeyEntry
 from relay_auth.key_file import KeyFileInvalid
+
+from relay import RelayError, Secret
 
 
 def write(path, entries):
@@ -146,10 +146,10 @@ async def test_one_id_or_one_key_twice_is_an_error_within_the_settings_and_acros
     second[same] = first[same]
     path = write(tmp_path / "keys.yaml", [second])
 
-    with pytest.raises(ValueError, match="two keys|same key"):
+    with pytest.raises(ValueError, match=r"two keys|same key"):
         async with opened(keys=[first, second]):
             pass
-    with pytest.raises(KeyFileInvalid, match="two keys|same key"):
+    with pytest.raises(KeyFileInvalid, match=r"two keys|same key"):
         async with opened(keys=[first], file=path):
             pass
 

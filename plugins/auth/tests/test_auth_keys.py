@@ -8,9 +8,9 @@ from zlib import crc32
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from relay_auth import keys
 
 from relay import Secret
-from relay_auth import keys
 
 LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
