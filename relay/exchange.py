@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, over
 
 import orjson
 
-from relay.errors import ContentClosed
+from relay.errors import ContentClosed, Refused
 from relay.values import ids
 from relay.values.content import CORE, Content
 from relay.values.content import Reader as ContentReader
 from relay.values.secret import Secret
-from relay.wire import lens
+from relay.wire import lens, multipart
 from relay.wire.dialect import Dialect, Surface
+from relay.wire.framing import Frame
 from relay.wire.vocabulary import CONTENT_KINDS, KINDS, TEXT_KINDS, Created, Event, Kind, Path, Stop, Usage
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Call:
         "stream",
         "surface",
         "upload",
+        "upload_size",
     )
 
     def __init__(
@@ -98,6 +100,7 @@ class Call:
         model: str | None = None,
         stream: bool = False,
         upload: AsyncIterator[bytes] | None = None,
+        upload_size: int | None = None,
     ) -> None:
         self.dialect = dialect
         self.surface = surface
@@ -109,6 +112,8 @@ class Call:
         self.stream = stream
         self.upload = upload
         """What follows `body` when the request is streamed (multipart): then there is one attempt only."""
+        self.upload_size = upload_size
+        """How many bytes of it there are, if the client said so."""
         self._document = document
 
     @property
@@ -134,13 +139,18 @@ class Call:
         """Replace strings wherever they stand; every other byte stays. Returns how many were changed.
 
         `tool_args` are given as JSON source and must come back as JSON source.
+
+        :raises Refused: `not_understood`: a part of the call could hold text and is not understood, and `opaque` was not named.
         """
         if not reader.reads_content:
             raise ContentClosed("a call is rewritten only by what declares reads_content")
-        _known(kinds, TEXT_KINDS)
+        _known(kinds, TEXT_KINDS | {"opaque"})
         changes: dict[Path, bytes] = {}
-        for event in self.events(*kinds):
-            if isinstance(event.value, Content):
+        for event in self.events(*{*kinds, "opaque"}):
+            if event.kind == "opaque":
+                if "opaque" not in kinds:
+                    raise Refused("not_understood")
+            elif isinstance(event.value, Content):
                 before = event.value.text(CORE)
                 after = fn(before)
                 if after != before:
@@ -163,6 +173,7 @@ class Call:
             model=self.model,
             stream=self.stream,
             upload=self.upload,
+            upload_size=self.upload_size,
         )
         if model is None or model == self.model:
             return copy
@@ -170,7 +181,12 @@ class Call:
         if self.surface.body == "json" and self.body.size:
             body = self.dialect.rename(self.surface, self.body.data(CORE), self.document(CORE), model)
             copy.body, copy._document = Content(body), None
+        elif self.surface.body == "multipart" and (boundary := multipart.boundary(self._header("content-type"))):
+            copy.body = Content(multipart.replace(self.body.data(CORE), boundary, "model", model))
         return copy
+
+    def _header(self, name: str) -> str:
+        return next((value for key, value in self.headers if key.lower() == name), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +297,7 @@ class Attempt(_Ends):
         "finished",
         "first_byte",
         "first_event",
+        "hides",
         "number",
         "outcome",
         "request_id",
@@ -308,6 +325,8 @@ class Attempt(_Ends):
         self.error: str | None = None
         """The registered code of what went wrong."""
         self.request_id: str | None = None
+        self.hides: Callable[[Frame], bool] | None = None
+        """Which frames the provider sends only because the relay asked for them; they do not reach the client."""
         self.started = perf_counter()
         self.first_byte: float | None = None
         self.first_event: float | None = None
@@ -396,16 +415,17 @@ class Reply:
     def rewrite(self, make: Callable[[Kind], Rewriter], *kinds: Kind) -> None:
         """Change the strings of these kinds wherever they stand, streamed or not; every other byte stays.
 
-        `make` is called once per block (choice, item, tool call) and once per repeat of it. A failing rewriter ends the stream.
+        `make` is called once per block (choice, item, tool call) and once per repeat of it. A failing rewriter ends the stream, and so
+        does a part of the answer that is not understood, unless `opaque` is named too: then such parts pass unchanged.
         """
-        self._register("rewrite", make, kinds, TEXT_KINDS)
+        self._register("rewrite", make, kinds, TEXT_KINDS | {"opaque"})
 
     def transform(self, change: Callable[[Event], Iterable[Event]], *kinds: Kind) -> None:
         """Drop and insert events: `change` returns what stands in the place of the event it gets.
 
         Return the event itself, copies of it with another value, several, or nothing.
         """
-        self._register("transform", change, kinds, TEXT_KINDS)
+        self._register("transform", change, kinds, TEXT_KINDS | {"opaque"})
 
     async def peek(self, n: int, *kinds: Kind) -> list[Event]:
         """The first `n` events of these kinds (fewer at the end of the stream); they stay in the stream."""

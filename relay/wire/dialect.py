@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from relay.wire.framing import Frame, Framer
 from relay.wire.vocabulary import Event, Kind
@@ -170,4 +170,17 @@ class Dialect(Protocol):
 
     def list_items(self, surface: Surface, document: Any) -> Sequence[tuple[str, tuple[str | int, ...]]]:
         """The objects in a list answer: their ids and their paths in the document. (See `Surface.lists`.)"""
+        ...
+
+
+@runtime_checkable
+class Meters(Protocol):
+    """What a dialect has besides, when its providers tell what a stream consumed only if they are asked to."""
+
+    def meter(self, surface: Surface, body: bytes, document: Any) -> bytes | None:
+        """The body with that question in it, every other byte as it was; None: it asks already, or cannot."""
+        ...
+
+    def unmeter(self, frame: Frame) -> bool:
+        """Is this frame only the answer to that question? Then a client that did not ask does not get it."""
         ...

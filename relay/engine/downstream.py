@@ -1,0 +1,257 @@
+"""The side of the client: aiohttp's low-level server with our limits; each request to a surface becomes one exchange.
+
+What is used of aiohttp beyond its documentation is pinned by `tests/core/engine/test_downstream_contract.py`:
+`RequestHandler` with `_waiter`, `_messages`, `_manager`, `data_received`, `connection_made`, `handle_error`; `Server.__call__` making it and
+`_connections`; `web.Application._make_request` and `_handle`; that a response only needs `prepare`, `write_eof` and
+`keep_alive`; `BaseProtocol._drain_helper`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from relay.engine.gateway import Gateway, body_of
+from relay.engine.intake import Intake
+from relay.engine.match import Surfaces
+from relay.engine.outlet import Outlet
+from relay.engine.run import Run
+from relay.engine.stream import Stream
+from relay.errors import Refused, StreamBroken
+from relay.exchange import Call, Exchange, Reply
+from relay.ports import PRESENTED_KEY
+from relay.values.secret import Secret
+from relay.wire.dialect import Dialect, Surface
+
+NOWHERE = Surface("none", "GET", "", body="none", model="none", generates=False)
+"""The surface of a request that matches none: it is refused, and logged, as any other."""
+Page = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Connection(RequestHandler):
+    """One client's connection, which knows since when it has been sending a head."""
+
+    __slots__ = ("head_since",)
+
+    def __init__(self, server: Listener, **settings: Any) -> None:
+        super().__init__(server, **settings)
+        self.head_since: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.head_since = self._loop.time()
+        server = self._manager
+        assert isinstance(server, Listener)
+        if len(server._connections) > server.most:
+            server.turned_away += 1
+            self.force_close()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages or self._waiter is None:
+            self.head_since = None
+        elif self.head_since is None:
+            self.head_since = self._loop.time()
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Exceptions are logged by whoever knows what may be said of them; aiohttp's own lines quote the request."""
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What could not even be read as a request, in words that repeat nothing of it."""
+        server = self._manager
+        assert server is None or isinstance(server, Listener)
+        phrase = HTTPStatus(status).phrase
+        code = (
+            "head_too_large"
+            if type(exc).__name__ == "LineTooLong"
+            else "bad_request"
+            if status < 500
+            else "reply_failed"
+        )
+        status = 431 if code == "head_too_large" else status
+        body = b'{"error":{"message":"%b","type":"invalid_request_error","code":"%b"}}' % (
+            phrase.encode(),
+            code.encode(),
+        )
+        response = web.Response(
+            status=status, body=body, content_type="application/json", headers={"x-relay-error": code}
+        )
+        response.force_close()
+        return response
+
+
+class Listener(web.Server):
+    """A server whose connections are bounded in number and in the time a head may take."""
+
+    def __init__(self, handler: Page, *, most: int = 10_000, head_s: float = 10.0, **settings: Any) -> None:
+        super().__init__(handler, handler_cancellation=True, **settings)
+        self.most = most
+        self.turned_away = 0
+        self._head_s = head_s
+        self._sweep = self._loop.call_later(min(1.0, head_s / 4), self._close_slow)
+        self._settings = {name: value for name, value in settings.items() if name != "request_factory"}
+
+    def __call__(self) -> RequestHandler:
+        return Connection(self, loop=self._loop, **self._settings)
+
+    def _close_slow(self) -> None:
+        late = self._loop.time() - self._head_s
+        for connection in self.connections:
+            assert isinstance(connection, Connection)
+            if connection.head_since is not None and connection.head_since < late and connection._waiter is not None:
+                connection.force_close()
+        self._sweep = self._loop.call_later(min(1.0, self._head_s / 4), self._close_slow)
+
+    def stop_sweeping(self) -> None:
+        self._sweep.cancel()
+
+
+class Downstream:
+    """Requests to surfaces become exchanges; all others are the application's."""
+
+    def __init__(self, gateway: Gateway, surfaces: Surfaces, intake: Intake, pages: web.Application) -> None:
+        self._gateway = gateway
+        self._surfaces = surfaces
+        self._intake = intake
+        self._pages = pages
+        self.open: set[Run] = set()
+        self.is_draining = False
+
+    def request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        """A bare request for a surface, the application's own kind for the rest (aiohttp's `request_factory`)."""
+        if self._surfaces.covers(message.path):
+            return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
+        return self._pages._make_request(message, payload, protocol, writer, task)
+
+    async def handle(self, request: web.BaseRequest) -> Any:
+        """One request, whatever it is."""
+        if isinstance(request, web.Request):
+            return await self._page(request)
+        run = Run(self._gateway)
+        self.open.add(run)
+        outlet = Outlet(request)
+        try:
+            return await self._exchange(request, run, outlet)
+        except asyncio.CancelledError:
+            run.is_client_gone = True
+            raise
+        except ConnectionResetError:
+            run.is_client_gone = True
+            return outlet.done()
+        finally:
+            self.open.discard(run)
+            await run.finish()
+
+    async def _exchange(self, request: web.BaseRequest, run: Run, outlet: Outlet) -> Any:
+        gateway, intake = self._gateway, self._intake
+        path, _, query = request.raw_path.partition("?")
+        client = intake.client(request)
+        dialect = self._surfaces.speaker(path, request.headers, query)
+        run.exchange = exchange = Exchange(Call(dialect, NOWHERE), client, run)
+        try:
+            intake.admit(request, client)
+            if self.is_draining:
+                raise Refused("not_ready", retry_after_s=1)
+            matched = self._surfaces.match(request.method, path, request.headers, query)
+            dialect = matched.dialect
+            exchange.call = Call(dialect, matched.surface, params=matched.params)
+            if matched.surface.websocket:
+                return await self._realtime(request, run, outlet, query)
+            exchange.call = await intake.call(request, matched, query)
+        except Refused as refused:
+            exchange.outcome, exchange.error = "refused", refused.code
+            reply = gateway.refusal(exchange, refused)
+            exchange.status = reply.status
+            self._whole(request, run, outlet, reply, close=not request.content.is_eof())
+            return outlet.done()
+        key = _presented(request, dialect, query)
+        if key is not None:
+            exchange.set(PRESENTED_KEY, key)
+        reply = await run.reply()
+        if isinstance(reply.source, Stream):
+            await self._streamed(request, run, outlet, reply)
+        else:
+            self._whole(request, run, outlet, reply)
+        return outlet.done()
+
+    def _whole(self, request: web.BaseRequest, run: Run, outlet: Outlet, reply: Reply, *, close: bool = False) -> None:
+        body = body_of(reply)
+        outlet.head(self._gateway, run.exchange, reply, len(body), close=close)
+        outlet.whole(body)
+        run.whole_written(reply, len(body))
+
+    async def _streamed(self, request: web.BaseRequest, run: Run, outlet: Outlet, reply: Reply) -> None:
+        stream = reply.source
+        assert isinstance(stream, Stream)
+        if stream.ended and not stream.skims:
+            # All of it is here: one write, with its length.
+            try:
+                pieces = [piece async for piece in run.pieces(reply)]
+            except StreamBroken as broken:
+                replaced = self._gateway.refusal(run.exchange, Refused(broken.code, broken.message))
+                run.exchange.status = replaced.status
+                self._whole(request, run, outlet, replaced)
+                return
+            body = b"".join(pieces)
+            outlet.head(self._gateway, run.exchange, reply, len(body))
+            outlet.whole(body)
+            run.written(len(body))
+            return
+        outlet.head(self._gateway, run.exchange, reply, None)
+        try:
+            async for piece in run.pieces(reply):
+                await outlet.piece(piece)
+                run.written(len(piece))
+            await outlet.piece(b"", last=True)
+        except StreamBroken:
+            outlet.cut()
+
+    async def _realtime(self, request: web.BaseRequest, run: Run, outlet: Outlet, query: str) -> Any:
+        raise Refused("upgrade_required")
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        client = self._intake.client(request)
+        try:
+            self._intake.admit(request, client)
+        except Refused as refused:
+            code = self._gateway.codes[refused.code]
+            problem = {
+                "type": "about:blank",
+                "title": refused.message or code.meaning,
+                "status": code.status,
+                "code": code.code,
+            }
+            return web.json_response(
+                problem,
+                status=code.status,
+                content_type="application/problem+json",
+                headers={"x-relay-error": code.code},
+            )
+        return await self._pages._handle(request)
+
+
+def _presented(request: web.BaseRequest, dialect: Dialect, query: str) -> Secret | None:
+    """The key the client presented, where its dialect puts keys."""
+    headers = request.headers
+    for name in dialect.key_headers:
+        value = headers.get(name)
+        if value is None:
+            continue
+        if name == "authorization":
+            scheme, _, value = value.partition(" ")
+            if scheme.lower() != "bearer":
+                continue
+        return Secret(value.strip())
+    if dialect.key_query is not None and query:
+        for part in query.split("&"):
+            name, _, value = part.partition("=")
+            if name == dialect.key_query:
+                return Secret(value)
+    return None

@@ -1,0 +1,170 @@
+"""Where a reply's bytes come from, and how far they have been read ahead while nothing was written yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from relay.errors import StreamBroken
+from relay.exchange import Reply
+from relay.wire.dialect import Dialect, Surface
+from relay.wire.framing import LIMIT, Frame, FrameTooLarge
+from relay.wire.sse import SseFramer
+from relay.wire.vocabulary import CONTENT_KINDS, Event, Failure, Kind
+
+HELD = 64 * 1024
+"""Bytes of a reply that are held while another target could still be tried."""
+OUTCOME_KINDS: frozenset[Kind] = frozenset(("usage", "stop", "error", "created"))
+"""What the core itself looks for in every reply."""
+_COMMITS: frozenset[Kind] = CONTENT_KINDS | {"stop"}
+
+
+class Stream:
+    """The bytes of one reply, pulled from wherever they come, cut into frames when somebody looks.
+
+    `pull` gives the next piece, b"" at the proper end, and raises `StreamBroken` when it ends otherwise. `close` may be called
+    at any time and more than once.
+    """
+
+    __slots__ = (
+        "_pending", "_pull", "_reading", "close_source", "content_type", "dialect", "ended", "framer", "frames", "pieces", "rest", "skims",
+        "surface",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        pull: Callable[[], Awaitable[bytes]],
+        close: Callable[[], None],
+        dialect: Dialect,
+        surface: Surface,
+        content_type: str,
+    ) -> None:
+        self._pull = pull
+        self.close_source = close
+        self.dialect = dialect
+        self.surface = surface
+        self.content_type = content_type
+        self.framer = dialect.framer(surface, content_type)
+        self.skims = isinstance(self.framer, SseFramer)
+        """Whether events can be passed by without cutting them out (see `SseFramer.boundary`)."""
+        self.pieces: list[bytes] = []
+        self.frames: list[Frame] = []
+        self.rest = b""
+        self.ended = False
+        self._pending: asyncio.Task[bytes] | None = None
+        self._reading = False
+
+    async def read(self) -> bytes:
+        """The next piece, b"" at the proper end."""
+        if self.ended:
+            return b""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            piece = await pending
+        else:
+            piece = await self._pull()
+        if not piece:
+            self.ended = True
+        return piece
+
+    def cut(self, piece: bytes) -> list[Frame]:
+        """The frames that end with this piece. :raises StreamBroken: `upstream_too_large`."""
+        try:
+            if not self.skims:
+                return self.framer.feed(piece)
+            look = self.rest + piece if self.rest else piece
+            at = SseFramer.boundary(look)
+            self.rest = look[at:] if at else look
+            if len(self.rest) > LIMIT:
+                raise StreamBroken("upstream_too_large")
+            return self.framer.feed(look[:at]) if at else []
+        except FrameTooLarge as error:
+            raise StreamBroken("upstream_too_large") from error
+
+    def tail(self) -> list[Frame]:
+        """What is left at the end: whole frames, and at most one that is not complete."""
+        rest, self.rest = self.rest, b""
+        return [*(self.framer.feed(rest) if rest else ()), *self.framer.end()]
+
+    async def ahead(self, until: float | None = None) -> list[Frame] | None:
+        """Read one piece ahead and keep it. Returns its frames; None: nothing came before the loop's time `until`."""
+        piece = await self._read_until(until)
+        if piece is None:
+            return None
+        if piece:
+            self.pieces.append(piece)
+            frames = self.cut(piece)
+        else:
+            frames = self.tail()
+        self.frames += frames
+        return frames
+
+    async def prime(self, commit_at: float) -> Failure | None:
+        """Hold the reply until it says something: content, its stop, its end, 64 KiB, or until the loop's time `commit_at`.
+
+        Returns the error that the provider reported instead. :raises StreamBroken: it broke before it said anything.
+        """
+        kinds = OUTCOME_KINDS | _COMMITS if self.skims else OUTCOME_KINDS
+        reader = self.dialect.reader(self.surface, self.content_type)
+        held = 0
+        while held < HELD and not self.ended:
+            frames = await self.ahead(commit_at)
+            if frames is None:
+                return None
+            held += len(self.pieces[-1]) if self.pieces else 0
+            for frame in frames:
+                try:
+                    events = reader.read(frame, kinds)
+                except ValueError as error:
+                    raise StreamBroken("upstream_invalid") from error
+                for event in events:
+                    if event.kind == "error" and isinstance(event.value, Failure):
+                        return event.value
+                    if self.skims and event.kind in _COMMITS:
+                        return None
+        if self.ended and self.skims and not reader.complete:
+            raise StreamBroken("upstream_incomplete")
+        return None
+
+    async def peek(self, reply: Reply, n: int, kinds: frozenset[Kind]) -> list[Event]:
+        """See `Reply.peek`."""
+        reader = self.dialect.reader(self.surface, self.content_type)
+        found = _events(reader.read(frame, kinds) for frame in self.frames)
+        while len(found) < n and not self.ended:
+            frames = await self.ahead()
+            found += _events(reader.read(frame, kinds) for frame in frames or ())
+        return found[:n]
+
+    async def whole(self) -> bytes:
+        """All bytes, for an answer that must be read to its end before any of it may leave. :raises StreamBroken:"""
+        pieces, self.pieces, self.frames = self.pieces, [], []
+        size = sum(map(len, pieces))
+        while piece := await self.read():
+            size += len(piece)
+            if size > LIMIT:
+                raise StreamBroken("upstream_too_large")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def close(self) -> None:
+        """Stop reading: the source is closed at once if it has not ended."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.cancel()
+        self.close_source()
+
+    async def _read_until(self, until: float | None) -> bytes | None:
+        if until is None:
+            return await self.read()
+        loop = asyncio.get_running_loop()
+        if self._pending is None:
+            self._pending = loop.create_task(self._start_pull())
+        done, _ = await asyncio.wait((self._pending,), timeout=max(0.0, until - loop.time()))
+        return await self.read() if done else None
+
+    async def _start_pull(self) -> bytes:
+        return await self._pull()
+
+
+def _events(read: Iterable[Sequence[Event]]) -> list[Event]:
+    return [event for events in read for event in events]
