@@ -6,14 +6,17 @@ One file, so that every parser meets the same mean inputs.
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 # The same examples in every run, and no clock: what a test finds does not depend on the machine that runs it. Importing
-# this file is what property tests have in common, so it is here that they get it.
-settings.register_profile("relay", deadline=None, derandomize=True, database=None)
+# this file is what property tests have in common, so it is here that they get it. ALL=1 looks ten times as far.
+settings.register_profile(
+    "relay", max_examples=500 if os.environ.get("ALL") else 50, deadline=None, derandomize=True, database=None
+)
 settings.load_profile("relay")
 
 LINE_ENDS = (b"\n", b"\r\n", b"\r")
