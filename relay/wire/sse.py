@@ -61,7 +61,9 @@ class SseFrame(Frame):
         for line in self.raw.splitlines(keepends=True):
             field = line.rstrip(b"\r\n")
             if _name_of(field) != b"data":
-                pieces.append(line)
+                # A data line dropped between a CR and an LF must not make one line end of the two.
+                meets_cr = line == b"\n" and bool(pieces) and pieces[-1].endswith(b"\r")
+                pieces.append(b"\r\n" if meets_cr else line)
             elif not replaced:
                 pieces.append(_data_lines(data, field, line[len(field) :]))
                 replaced = True

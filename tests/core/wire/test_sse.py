@@ -88,6 +88,7 @@ def test_a_payload_replaced_by_itself_leaves_every_byte(stream: bytes) -> None:
     sse_streams(),
     st.lists(st.binary(max_size=8).map(lambda part: part.replace(b"\r", b"")), max_size=3).map(b"\n".join),
 )
+@example(b"data\rdata\n\n", b"")
 def test_a_replaced_payload_is_what_a_reader_finds(stream: bytes, payload: bytes) -> None:
     for frame in frames_of([stream]):
         if frame.data is not None and frame.complete:
