@@ -1,0 +1,1 @@
+"""Where a call goes: model names, providers, weights, fallbacks, breakers."""
