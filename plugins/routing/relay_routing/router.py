@@ -91,16 +91,15 @@ class Router:
         return self._accounts.get(name)
 
     def route(self, exchange: Exchange) -> None:
-        """Set the exchange's targets, the first to be tried first. Those that the core has set (an object's account) stay.
+        """Set the exchange's targets, the first to be tried first. Those that somebody has set already stay.
 
         :raises Refused: `unknown_model`, `dialect_not_offered`
         """
         call = exchange.call
-        if call.surface.name in _LISTS:
+        if exchange.targets or call.surface.name in _LISTS:
             return
         if call.model is None:
-            if not exchange.targets:
-                exchange.targets = [self._default(call.dialect)]
+            exchange.targets = [self._default(call.dialect)]
             return
         found = self._names.find(call.model)
         if found is None:
@@ -112,12 +111,9 @@ class Router:
                 "dialect_not_offered",
                 f"The model {call.model[:100]!r} is offered through the {others} API, not through the {call.dialect.name} API.",
             )
-        targets = [choice.at(call.model, found.matched) for level in levels for choice in self._shuffled(level)]
-        if exchange.targets:
-            # The request refers to an object that lies in one account: of the model's targets, only those there can know it.
-            holding = {target.provider for target in exchange.targets}
-            targets = [target for target in targets if target.provider in holding] or exchange.targets
-        exchange.targets = targets
+        exchange.targets = [
+            choice.at(call.model, found.matched) for level in levels for choice in self._shuffled(level)
+        ]
 
     def _shuffled(self, level: list[Choice]) -> list[Choice]:
         """A random order in which each is first with the probability of its weight (exponential clocks)."""

@@ -211,31 +211,13 @@ async def test_lists_of_models_are_left_to_the_core(opened: Any, exchange: Any, 
         assert [] == await routed(routing, exchange("nothing", surface=surface, dialect="green"))
 
 
-async def test_the_account_of_an_object_stays_where_the_core_has_set_it(
-    opened: Any, exchange: Any, fake_relay: Any
-) -> None:
-    asking = exchange(None, surface="files.get")
+async def test_targets_that_somebody_has_set_already_stay(opened: Any, exchange: Any, fake_relay: Any) -> None:
+    without_model, with_model = exchange(None, surface="files.get"), exchange("m")
 
-    async with opened(settings()) as routing:
-        asking.targets = [fake_relay.ports[Targets].named("two")]
-        assert ["two"] == await routed(routing, asking)
-
-
-async def test_a_model_asked_of_an_objects_account_is_asked_there_under_its_name_there(
-    opened: Any, exchange: Any, fake_relay: Any
-) -> None:
-    models = {
-        "m": [{"provider": "one", "model": "m1"}, {"provider": "two", "model": "m2"}],
-        "only-one": [{"provider": "one"}],
-    }
-
-    async with opened(settings(models)) as routing:
-        both, only = exchange("m"), exchange("only-one")
-        both.targets = [fake_relay.ports[Targets].named("two")]
-        only.targets = [fake_relay.ports[Targets].named("two")]
-
-        assert ["two/m2"] == await routed(routing, both)
-        assert ["two"] == await routed(routing, only)
+    async with opened(settings({"m": [{"provider": "one"}]})) as routing:
+        for asking in (without_model, with_model):
+            asking.targets = [fake_relay.ports[Targets].named("two")]
+            assert ["two"] == await routed(routing, asking)
 
 
 async def test_callers_are_shown_the_models_they_may_ask_for_in_the_order_of_the_configuration(
