@@ -64,6 +64,7 @@ async def main() -> int:
     if behaviour == "faints":
         return 7
     await stop.wait()
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)  # Told again, it ends at once.
     for server in servers:
         server.close()
     if answering:

@@ -121,6 +121,13 @@ async def test_two_relays_do_not_share_a_folder_by_accident(tmp_path: Path, log:
         assert 1 == await add(first.url)
 
 
+async def test_a_valkey_that_outlives_its_relay_for_a_moment_keeps_the_folder(tmp_path: Path, log: Told) -> None:
+    async with Valkey(tmp_path, log=log) as valkey:
+        held = {os.readlink(descriptor) for descriptor in Path(f"/proc/{valkey.pid}/fd").iterdir()}
+
+    assert str(tmp_path / "valkey" / "lock") in held
+
+
 async def test_a_relay_waits_for_the_valkey_of_the_one_before(tmp_path: Path, log: Told) -> None:
     first = Valkey(tmp_path, log=log)
     await first.start()
