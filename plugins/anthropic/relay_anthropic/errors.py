@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
 from typing import Any
 
 import orjson
@@ -42,25 +41,17 @@ def read(document: Mapping[str, Any]) -> Failure:
 
 
 def refuse(refusal: Refusal) -> tuple[int, Mapping[str, str], bytes]:
-    """Status, headers and body of a refusal."""
+    """Status, headers and body of a refusal. How long to wait is the relay's own header, the same for all dialects."""
     status = _OVERLOADED if refusal.status == 503 else refusal.status
     headers = {"content-type": "application/json", "request-id": refusal.exchange_id}
-    if refusal.retry_after_s is not None:
-        headers["retry-after"] = str(max(0, ceil(refusal.retry_after_s)))
     return status, headers, _body(refusal)
 
 
 def refuse_in_stream(content_type: str, refusal: Refusal) -> bytes:
-    """What ends an answer that has begun.
-
-    A stream of events gets an error event. A JSON document or JSON lines get the error behind what has been sent: a document
-    is then no JSON any more, whether it was whole or not, and every client notices. Other bytes cannot hold an error: nothing
-    is added, and the connection has to be broken.
+    """What ends an answer that has begun: an error event in a stream of events. Nothing else can hold an error, so nothing is added
+    there, and the connection has to be broken.
     """
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "text/event-stream":
-        return sse(_body(refusal), "error")
-    return b"\n%b\n" % _body(refusal) if "json" in kind else b""
+    return sse(_body(refusal), "error") if content_type.lower().lstrip().startswith("text/event-stream") else b""
 
 
 def _body(refusal: Refusal) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 from relay.values.content import Content
 from relay.wire.dialect import Reader, Surface
 from relay.wire.framing import Frame
-from relay.wire.vocabulary import Created, Event, Kind, Path, Stop, StopReason
+from relay.wire.vocabulary import Created, Event, Kind, Path, Stop, StopReason, Usage
 from relay_anthropic import errors, usage
 from relay_anthropic.blocks import Finding, closed, read_block, read_content, source
 from relay_anthropic.marks import Filter
@@ -254,7 +254,7 @@ def _container(holder: dict[str, Any], kinds: Collection[Kind]) -> list[Event]:
 
 def _used(source: Any, at: Path, block: Block) -> list[Event]:
     if not isinstance(source, dict):
-        source = {"input_tokens": source}
+        return [Event("usage", Usage(suspect="usage is not an object"), block, where=at)]
     return [Event("usage", usage.read(source), block, where=at)] if source else []
 
 

@@ -65,7 +65,7 @@ class Gemini:
         return errors.refuse(refusal)
 
     def refuse_in_stream(self, surface: Surface, content_type: str, refusal: Refusal) -> bytes:
-        return errors.refuse_in_stream(content_type, refusal)
+        return errors.refuse_in_stream(surface, content_type, refusal)
 
     def models(self, surface: Surface, entries: Sequence[ModelEntry]) -> bytes:
         return models(surface, entries)

@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 
 from relay.values.content import Content
-from relay.wire.dialect import Refusal
+from relay.wire.dialect import Refusal, Surface
 from relay.wire.vocabulary import Failure
+from relay_gemini.surfaces import OPERATIONS
 
 _STATUS: dict[int, str] = {
     400: "INVALID_ARGUMENT",
@@ -58,25 +59,28 @@ def read(document: Mapping[str, Any]) -> Failure:
 
 
 def refuse(refusal: Refusal) -> tuple[int, Mapping[str, str], bytes]:
-    """Status, headers and body of a refusal."""
-    headers = {"content-type": "application/json; charset=UTF-8"}
-    if refusal.retry_after_s is not None:
-        headers["retry-after"] = str(_seconds(refusal.retry_after_s))
-    return refusal.status, headers, _body(refusal)
+    """Status, headers and body of a refusal. How long to wait stands in the body, where this provider tells it, and in the relay's own
+    header, the same for all dialects.
+    """
+    return refusal.status, {"content-type": "application/json; charset=UTF-8"}, _body(refusal)
 
 
-def refuse_in_stream(content_type: str, refusal: Refusal) -> bytes:
+def refuse_in_stream(surface: Surface, content_type: str, refusal: Refusal) -> bytes:
     """What ends an answer that has begun.
 
-    A stream of events gets an event, with CRLF as its others. A stream that is an array, and every other JSON document, gets the
-    error as one more element and the end of the array: what was sent before ends with an element, since frames go out whole, so
-    the array parses and its last element is the error; a document that is no open array becomes no JSON at all, which its client
-    notices as well. Other bytes cannot hold an error: nothing is added, and the connection has to be broken.
+    A stream of events gets an event, with CRLF as its others. A stream that is an array gets one more element and its end: frames
+    go out whole, so what was sent before ends with an element, and the last element of the array is the error. (Before the first
+    element this is no JSON, which a client notices as well.) Nothing else can hold an error, so nothing is added there, and the
+    connection has to be broken.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "text/event-stream":
         return b"data: %b\r\n\r\n" % _body(refusal)
-    return b",\n%b]" % _body(refusal) if "json" in kind else b""
+    return (
+        b",\n%b]" % _body(refusal)
+        if OPERATIONS[surface.name] == "generate.stream" and kind == "application/json"
+        else b""
+    )
 
 
 def _body(refusal: Refusal) -> bytes:
@@ -87,10 +91,6 @@ def _body(refusal: Refusal) -> bytes:
         {"@type": _DETAIL + "RequestInfo", "requestId": refusal.exchange_id},
     ]
     if refusal.retry_after_s is not None:
-        details.append({"@type": _DETAIL + "RetryInfo", "retryDelay": f"{_seconds(refusal.retry_after_s)}s"})
+        details.append({"@type": _DETAIL + "RetryInfo", "retryDelay": f"{max(0, ceil(refusal.retry_after_s))}s"})
     error = {"code": refusal.status, "message": refusal.message, "status": status, "details": details}
     return orjson.dumps({"error": error})
-
-
-def _seconds(wait_s: float) -> int:
-    return max(0, ceil(wait_s))

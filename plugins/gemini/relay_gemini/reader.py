@@ -8,7 +8,7 @@ from typing import Any
 from relay.values.content import Content
 from relay.wire.dialect import Reader, Surface
 from relay.wire.framing import Frame
-from relay.wire.vocabulary import Event, Kind, Path, Stop, StopReason
+from relay.wire.vocabulary import TEXT_KINDS, Event, Kind, Path, Stop, StopReason, Usage
 from relay_gemini import errors, usage
 from relay_gemini.marks import Filter
 from relay_gemini.parts import Finding, closed, read_contents, source
@@ -68,7 +68,8 @@ class AnswerReader:
     """Reads answers and their chunks.
 
     All text of a candidate is one block, `(index,)`, and all its thoughts another, since parts have no number that would go on
-    from chunk to chunk; calls, code and media come whole and are blocks of their own. Each chunk's usage is the whole so far, so
+    from chunk to chunk; calls, code and media come whole, are blocks of their own, and are told to whoever reads text as a `stop` of the
+    text before them. Each chunk's usage is the whole so far, so
     the last one counts.
     """
 
@@ -124,7 +125,7 @@ class AnswerReader:
         if "vector" in kinds:
             yield from _vectors(document, at)
         if "usage" in kinds and (told := document.get("usageMetadata")):
-            used = usage.read(told if isinstance(told, dict) else {"usageMetadata": told})
+            used = usage.read(told) if isinstance(told, dict) else Usage(suspect="usageMetadata is not an object")
             yield Event("usage", used, where=(*at, "usageMetadata"))
         feedback = document.get("promptFeedback")
         blocked = feedback.get("blockReason") if isinstance(feedback, dict) else None
@@ -137,10 +138,17 @@ class AnswerReader:
         index = candidate.get("index")
         index = index if isinstance(index, int) else 0
         self._open.add(index)
+        # Nothing says that a text ends before a call or a picture, but what is held back of it belongs there.
+        parts_text = self._streamed and "stop" in kinds and not TEXT_KINDS.isdisjoint(kinds)
+        ended = Event("stop", Stop("end", "part"), (index,))
         if _calls(candidate):
             self._called.add(index)
         for finding in read_contents(candidate.get("content"), (*at, "content")):
+            if parts_text and not finding.flows:
+                yield ended
             yield from self._event(finding, index, kinds)
+        if parts_text and _calls(candidate):
+            yield ended
         yield from self._aside(candidate, index, at, kinds)
         reason = candidate.get("finishReason")
         if isinstance(reason, str) and reason not in _UNSAID:
