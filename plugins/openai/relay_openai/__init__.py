@@ -1,0 +1,1 @@
+"""The OpenAI dialect: what its clients send, what providers of this family answer, told in the shared vocabulary."""
