@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from math import inf
 from typing import Protocol
 
-from aiohttp import EofStream
 from aiohttp.connector import Connection
 from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError
@@ -17,7 +15,9 @@ from aiohttp.streams import StreamReader
 from relay.engine.upstream.channel import HEAD_LIMIT, Channel
 from relay.engine.upstream.failure import Kind, UpstreamError
 
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5: in a field's value only the tab is allowed
+_CONTROL = bytes(
+    {*range(32), 127} - {9, 10}
+)  # RFC 9110 §5.5: in a field's value only the tab is allowed; \n see `_take`
 _DETAIL: dict[Kind, str] = {
     "closed": "closed the connection without an answer",
     "first_byte_timeout": "gave no answer in time",
@@ -50,7 +50,7 @@ class Answer:
 
     __slots__ = (
         "_channel", "_connection", "_deadlines", "_ends_at", "_failure", "_is_released", "_loop", "_payload", "_place", "_read_due",
-        "_started", "_timer", "_timer_at", "_upload", "_write_due", "connected_s", "first_byte_s", "headers", "reason", "reused", "status",
+        "_started", "_upload", "_write_due", "connected_s", "first_byte_s", "headers", "reason", "reused", "status",
     )  # fmt: skip
 
     def __init__(
@@ -69,8 +69,6 @@ class Answer:
         self._upload: asyncio.Task[None] | None = None
         self._is_released = False
         self._read_due = self._write_due = inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = inf
         self._ends_at = started + deadlines.total_s
         self.reused = channel.uses > 0
         self.status = 0
@@ -111,6 +109,7 @@ class Answer:
             self._upload.add_done_callback(self._uploaded)
         self._read_due = self._loop.time() + first_byte_s
         self._watch()
+        failure: BaseException | None
         try:
             while True:
                 message, payload = await channel.read()
@@ -131,17 +130,23 @@ class Answer:
         self.first_byte_s = self._loop.time() - self._started
 
     def _take(self, message: RawResponseMessage, *, upgrade: bool) -> BaseException | None:
-        raw = message.raw_headers
         self.status = message.code
         self.reason = message.reason
-        self.headers = headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw])
+        raw = message.raw_headers
+        # All names and values in one piece, taken apart again by a byte that cannot stand in one: checked and decoded at once.
+        block = b"\n".join([part for field in raw for part in field])
+        parts = block.decode("latin-1").split("\n") if raw else []
         if message.code == 101 and not upgrade:
             return self._error("protocol", "switched protocols without being asked")
-        text = "".join([name + value for name, value in headers])
-        if len(text) + 4 * len(headers) + len(self.reason) > HEAD_LIMIT:
+        if len(block) + 2 * len(parts) + len(self.reason) > HEAD_LIMIT:
             return self._error("protocol", "the head is larger than 64 KiB")
-        if _CONTROL.search(text) or _CONTROL.search(self.reason):
+        if (
+            len(parts) != 2 * len(raw)
+            or len(block.translate(None, _CONTROL)) != len(block)
+            or not _is_clean(self.reason)
+        ):
             return self._error("protocol", "a header holds a control character")
+        self.headers = tuple(zip(parts[::2], parts[1::2], strict=True))
         return None
 
     async def read(self) -> bytes:
@@ -161,8 +166,7 @@ class Answer:
         if data := payload._read_nowait(-1):
             return data
         self._read_due = self._loop.time() + self._deadlines.silence_s
-        if self._read_due < self._timer_at:
-            self._watch()
+        self._watch()
         try:
             data = await payload.readany()
         except asyncio.CancelledError:
@@ -180,14 +184,17 @@ class Answer:
         self.release()
         raise failure
 
+    def is_ready(self) -> bool:
+        """Would `read` answer without waiting?"""
+        payload = self._payload
+        return payload is None or payload.is_eof() or bool(payload._buffer) or payload.exception() is not None
+
     def release(self) -> None:
         """Give the connection back to the pool if the answer came whole, else close it at once. May be called again."""
         if self._is_released:
             return
         self._is_released = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._channel.unwatch()
         payload, upload, channel = self._payload, self._upload, self._channel
         is_whole = payload is not None and payload.is_eof() and payload.exception() is None and self._failure is None
         if upload is not None and not upload.done():
@@ -198,6 +205,12 @@ class Answer:
         else:
             channel.abort()  # close() would first wait until what is still unwritten has been taken
             self._connection.close()
+
+    def detach(self) -> Connection:
+        """Hand over the connection of an answer that switched protocols; the deadlines end with it."""
+        self._is_released = True
+        self._channel.unwatch()
+        return self._connection
 
     # The upload of a streamed body
 
@@ -216,8 +229,7 @@ class Answer:
                 channel.transport.write(piece)
                 if channel.writing_paused:
                     self._write_due = self._loop.time() + self._deadlines.silence_s
-                    if self._write_due < self._timer_at:
-                        self._watch()
+                    self._watch()
                     await channel._drain_helper()
                     self._write_due = inf
         finally:
@@ -245,17 +257,12 @@ class Answer:
     # The timer
 
     def _watch(self) -> None:
-        due = min(self._read_due, self._write_due, self._ends_at)
-        if due < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = due
-            self._timer = self._loop.call_at(due, self._tick)
+        self._channel.watch(min(self._read_due, self._write_due, self._ends_at), self._tick)
 
     def _tick(self) -> None:
         now = self._loop.time() + 0.001  # uvloop's clock counts milliseconds
-        self._timer = None
-        self._timer_at = inf
+        if self._payload is not None and self._payload.is_eof():
+            return  # all has arrived; what is left is the reader's time, not the provider's
         if now >= self._ends_at:
             self._fail(self._error("total_timeout"))
         elif now >= self._read_due:
@@ -267,9 +274,7 @@ class Answer:
 
     def _fail(self, failure: BaseException) -> None:
         self._failure = failure
-        self._channel.set_exception(failure)
-        if self._payload is not None and not self._payload.is_eof():
-            self._payload.set_exception(failure)
+        self._channel.set_exception(failure)  # wakes whoever waits for the head or for a piece
         self.release()
 
     # Errors; made here and raised outside of the handler, so that no parser's message with a piece of the answer hangs on them
@@ -284,9 +289,11 @@ class Answer:
     def _broken(self, error: Exception) -> UpstreamError:
         if isinstance(error, HttpProcessingError):
             return self._error("protocol", "broke the framing of its answer")
-        if isinstance(error, EofStream):
-            raise AssertionError("a stream reader has no such end")
         return self._error("cut")
 
     def _error(self, kind: Kind, detail: str | None = None) -> UpstreamError:
         return UpstreamError(kind, written=True, place=self._place, detail=detail or _DETAIL[kind])
+
+
+def _is_clean(reason: str) -> bool:
+    return reason.isprintable() or not any((c < " " and c != "\t") or c == "\x7f" for c in reason)

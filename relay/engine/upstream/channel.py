@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import select
+from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from aiohttp import ClientPayloadError
@@ -30,6 +32,32 @@ class Channel(ResponseHandler):
         self._head_bytes = 0
         self._was_paused = False
         self._readiness: select.poll | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = inf
+        self._on_due: Callable[[], None] | None = None
+
+    def watch(self, due: float, on_due: Callable[[], None]) -> None:
+        """Call `on_due` at the loop time `due`, or sooner: it has to look at the clock itself and watch again.
+
+        One timer per connection, left armed when its request is done and found idle or early when it fires: a request on a kept
+        connection costs a comparison, where arming and cancelling a timer costs as much as sending.
+        """
+        self._on_due = on_due
+        if due < self._alarm_at:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm_at = due
+            self._alarm = self._loop.call_at(due, self._tick)
+
+    def unwatch(self) -> None:
+        """Nobody waits any longer."""
+        self._on_due = None
+
+    def _tick(self) -> None:
+        self._alarm = None
+        self._alarm_at = inf
+        if self._on_due is not None:
+            self._on_due()
 
     def begin(self, *, bodiless: bool) -> None:
         """Expect the answer to one request. `bodiless`: it was a HEAD."""
@@ -95,6 +123,20 @@ class Channel(ResponseHandler):
         if isinstance(payload, StreamReader) and not payload.is_eof() and payload.exception() is None:
             payload.set_exception(exc)
 
+    def close(self) -> None:
+        self._leave()
+        super().close()
+
+    def abort(self) -> None:
+        self._leave()
+        super().abort()
+
+    def _leave(self) -> None:
+        # aiohttp forgets the body before the connection is lost, and then has nobody to tell.
+        payload = self._payload
+        if isinstance(payload, StreamReader) and not payload.is_eof() and payload.exception() is None:
+            payload.set_exception(ClientPayloadError("the connection was closed"))
+
     def connection_lost(self, exc: BaseException | None) -> None:
         # A body that runs to the end of the connection is whole only when the connection ended properly, not when it was reset.
         payload = self._payload
@@ -102,6 +144,8 @@ class Channel(ResponseHandler):
             payload.set_exception(ClientPayloadError("the connection was reset"))
         self._readiness = None
         super().connection_lost(exc)
+        if self._alarm is not None and self._on_due is None:
+            self._alarm.cancel()
 
     def pause_reading(self) -> None:
         self._was_paused = True

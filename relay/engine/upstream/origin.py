@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import ssl
 from collections.abc import Iterable
 
-from aiohttp import BasicAuth, ClientTimeout
+from aiohttp import ClientTimeout, encode_basic_auth
 from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict
 from yarl import URL
@@ -30,20 +29,18 @@ class Place:
         "connection_key", "headers", "host", "port", "proxy", "proxy_auth", "proxy_headers", "server_hostname", "ssl", "url",
     )  # fmt: skip
 
-    def __init__(
-        self, url: URL, context: ssl.SSLContext | bool, proxy: URL | None, proxy_auth: BasicAuth | None
-    ) -> None:
+    def __init__(self, url: URL, context: ssl.SSLContext | None, proxy: URL | None, login: str | None) -> None:
         self.url = url
         self.host = url.raw_host or ""
         self.port = url.port
-        self.ssl = context
+        self.ssl = context or True
         self.proxy = proxy
-        self.proxy_auth = proxy_auth
-        self.proxy_headers = None
+        self.proxy_auth = None
+        self.proxy_headers = CIMultiDict({"Proxy-Authorization": login}) if login else None
         self.server_hostname = None
         self.headers = CIMultiDict({"Host": authority(url)})  # for the CONNECT that opens a tunnel
         self.connection_key = ConnectionKey(
-            self.host, self.port, self.is_ssl(), context, proxy, proxy_auth, None, self.server_hostname
+            self.host, self.port, self.is_ssl(), self.ssl, proxy, None, hash(login) if login else None, None
         )
 
     def is_ssl(self) -> bool:
@@ -60,18 +57,18 @@ class Origin:
     __slots__ = ("_prefix", "_prelude", "_timeouts", "allow_private", "dialled", "name", "place", "url")
 
     def __init__(
-        self, base_url: str, *, context: ssl.SSLContext, allow_private: bool = False, proxy: str | None = None
+        self, base_url: str, *, context: ssl.SSLContext | None, allow_private: bool = False, proxy: str | None = None
     ) -> None:
         """:raises ValueError: when a URL cannot be used as an address of a provider or of a proxy."""
         self.url = parse(base_url)
-        proxy_url = proxy_auth = None
+        proxy_url = login = None
         if proxy is not None:
             given = URL(proxy)
             proxy_url = parse(str(given.with_user(None)))
             if given.user is not None:
-                proxy_auth = BasicAuth(given.user, given.password or "")
+                login = encode_basic_auth(given.user, given.password or "")
         secure = self.url.scheme == "https"
-        self.place = Place(self.url, context if secure or proxy_url else True, proxy_url, proxy_auth)
+        self.place = Place(self.url, context, proxy_url, login)
         self.allow_private = allow_private
         self.dialled = (proxy_url or self.url).host or ""
         self.name = f"{self.url.scheme}://{authority(self.url)}"
@@ -79,9 +76,8 @@ class Origin:
         self._prelude = f" HTTP/1.1\r\nhost: {authority(self.url)}\r\n"
         if proxy_url is not None and not secure:  # RFC 9112 §3.2.2: to a proxy, the target in full
             self._prefix = f"{self.name}{self._prefix}"
-            if proxy_auth is not None:
-                login = base64.b64encode(f"{proxy_auth.login}:{proxy_auth.password}".encode()).decode()
-                self._prelude += f"proxy-authorization: Basic {login}\r\n"
+            if login is not None:
+                self._prelude += f"proxy-authorization: {login}\r\n"
         self._timeouts: tuple[float, ClientTimeout] = (0.0, ClientTimeout())
 
     def __repr__(self) -> str:
@@ -115,31 +111,27 @@ class Origin:
             raise ValueError("the method is not a word")
         if _TARGET.fullmatch(target) is None:
             raise ValueError("the target must begin with '/' and be printable ASCII without spaces or '#'")
-        lines = [f"{method} {self._prefix}{target}{self._prelude}"]
+        fields = []
         declared: int | None = None
         for name, value in headers:
             is_ours = _names.get(name)
             if is_ours is None:
                 is_ours = _learn(name)
             if not is_ours:
-                lines.append(f"{name}: {value}\r\n")
+                fields.append(f"{name}: {value}\r\n")
             elif streamed and name.lower() == "content-length":
                 declared = _declared(value, declared)
-        given = len(lines) - 1
+        block = "".join(fields)
+        if block.count("\n") != len(fields) or block.count("\r") != len(fields) or "\0" in block:
+            raise ValueError("a header's value holds a line break or NUL")
         if streamed:
-            lines.append(
-                "transfer-encoding: chunked\r\n\r\n" if declared is None else f"content-length: {declared}\r\n\r\n"
-            )
+            framing = "transfer-encoding: chunked\r\n" if declared is None else f"content-length: {declared}\r\n"
         elif length is not None or method not in _BODILESS:
-            lines.append(f"content-length: {length or 0}\r\n\r\n")
+            framing = f"content-length: {length or 0}\r\n"
         else:
-            lines.append("\r\n")
-        if given:
-            block = "".join(lines[1 : given + 1])
-            if block.count("\n") != given or block.count("\r") != given or "\0" in block:
-                raise ValueError("a header's value holds a line break or NUL")
+            framing = ""
         try:
-            return "".join(lines).encode("latin-1"), declared
+            return f"{method} {self._prefix}{target}{self._prelude}{block}{framing}\r\n".encode("latin-1"), declared
         except UnicodeEncodeError:
             pass  # its message and its object would carry the head, credentials included
         raise ValueError("a header's value cannot be written as latin-1")
