@@ -1,28 +1,49 @@
-"""Relay: a self-hosted AI API gateway. What a plugin author imports stands here; it is versioned by `API`."""
+"""Relay: a self-hosted AI API gateway. What a plugin author imports stands here; it is versioned by `API`.
 
-from relay.declare import Column, Command, Header, Job, Route, Table
-from relay.errors import Code, ConfigurationError, ContentClosed, Refused, RelayError
-from relay.exchange import (
-    Attempt,
-    Call,
-    Caller,
-    Client,
-    Credential,
-    Deadlines,
-    Exchange,
-    FixedCredential,
-    Key,
-    Reply,
-    Retry,
-    Rewriter,
-    Skip,
-    Target,
-)
-from relay.plugin import API, Plugin, Relay, Settings
-from relay.values.content import Content
-from relay.values.secret import Secret
-from relay.wire.dialect import Dialect, ModelEntry, Surface
-from relay.wire.vocabulary import Created, Event, Failure, Kind, Stop, Usage
+Names are loaded when they are first used, so that the supervisor and small commands stay small.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from relay.declare import Column, Command, Header, Job, Route, Table
+    from relay.errors import Code, ConfigurationError, ContentClosed, Refused, RelayError
+    from relay.exchange import (
+        Attempt,
+        Call,
+        Caller,
+        Client,
+        Credential,
+        Deadlines,
+        Exchange,
+        FixedCredential,
+        Key,
+        Reply,
+        Retry,
+        Rewriter,
+        Skip,
+        Target,
+    )
+    from relay.plugin import API, Plugin, Relay, Settings
+    from relay.values.content import Content
+    from relay.values.secret import Secret
+    from relay.wire.dialect import Dialect, ModelEntry, Surface
+    from relay.wire.vocabulary import Created, Event, Failure, Kind, Stop, Usage
+
+_HOMES = {
+    "relay.declare": "Column Command Header Job Route Table",
+    "relay.errors": "Code ConfigurationError ContentClosed Refused RelayError",
+    "relay.exchange": "Attempt Call Caller Client Credential Deadlines Exchange FixedCredential Key Reply Retry Rewriter Skip Target",
+    "relay.plugin": "API Plugin Relay Settings",
+    "relay.values.content": "Content",
+    "relay.values.secret": "Secret",
+    "relay.wire.dialect": "Dialect ModelEntry Surface",
+    "relay.wire.vocabulary": "Created Event Failure Kind Stop Usage",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "API",
@@ -66,3 +87,16 @@ __all__ = [
     "Target",
     "Usage",
 ]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'relay' has no attribute '{name}'")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -466,6 +466,7 @@ class Exchange(_Ends):
         "engine",
         "error",
         "id",
+        "inbound",
         "outcome",
         "parent",
         "started",
@@ -484,6 +485,8 @@ class Exchange(_Ends):
         self.caller: Caller | None = parent.caller if parent else None
         self.parent = parent
         self.depth: int = parent.depth + 1 if parent else 0
+        self.inbound: Reply | None = None
+        """In a realtime session: where stages for the client's messages are registered, as on a reply."""
         self.targets: list[Target] = []
         self.attempts: list[Attempt] = []
         self.status: int | None = None

@@ -14,8 +14,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from relay.engine.ends import end, shielded
+from relay.engine.session import Session
 from relay.engine.stream import HELD, Stream
-from relay.engine.upstream import Answer, UpstreamError
+from relay.engine.upstream import Answer, UpgradeRefused, UpstreamError
 from relay.errors import Refused, StreamBroken
 from relay.exchange import Attempt, Exchange, Outcome, Reply, Skip, Target
 from relay.values.clock import now
@@ -199,6 +200,8 @@ class Attempts:
     async def _sent(self, attempt: Attempt) -> Reply:
         credential = attempt.credential
         secret = await credential.current() if credential is not None else None
+        if attempt.call.surface.websocket:
+            return await self._upgraded(attempt, secret)
         answer = await self._send(attempt, secret)
         if answer.status == 401 and credential is not None and secret is not None and attempt.call.replayable:
             newer = await credential.refreshed(secret)
@@ -207,7 +210,8 @@ class Attempts:
                 answer = await self._send(attempt, newer)
         attempt.status = answer.status
         attempt.first_byte = perf_counter()
-        stream = Stream(answer.read, answer.release, attempt.call.dialect, attempt.call.surface, _content_type(answer))
+        call = attempt.call
+        stream = Stream(answer.read, answer.release, call.dialect, call.surface, _content_type(answer), answer.is_ready)
         self._opened(stream)
         gateway = self._gateway
         headers = gateway.passed(attempt.target.dialect, answer.headers)
@@ -234,13 +238,26 @@ class Attempts:
         attempt.first_event = perf_counter()
         return reply
 
+    async def _upgraded(self, attempt: Attempt, secret: Secret | None) -> Reply:
+        """A session: the provider has accepted the WebSocket."""
+        call, target, gateway = attempt.call, attempt.target, self._gateway
+        place, headers = _request(attempt, secret)
+        try:
+            socket = await gateway.upstream.upgrade(gateway.origin(target), place, headers, target.deadlines)
+        except UpgradeRefused as error:
+            answer = error.answer
+            raise await self._refused(attempt, answer, gateway.passed(target.dialect, answer.headers)) from None
+        except UpstreamError as error:
+            raise _wire(error, attempt) from None
+        attempt.status = 101
+        attempt.first_byte = attempt.first_event = perf_counter()
+        stream = Session(socket, call.dialect, call.surface)
+        self._opened(stream)
+        return Reply(101, (), stream, dialect=call.dialect, surface=call.surface, attempt=attempt)
+
     async def _send(self, attempt: Attempt, secret: Secret | None) -> Answer:
         call, target, gateway = attempt.call, attempt.target, self._gateway
-        place = call.dialect.place(call.surface, call.params, call.query, call.model)
-        headers = list(call.headers)
-        headers += target.headers
-        if secret is not None:
-            headers += target.dialect.sign(secret.open())
+        place, headers = _request(attempt, secret)
         body: bytes | AsyncIterator[bytes] | None = None
         if call.upload is not None:
             first = call.body.data(CORE)
@@ -302,6 +319,15 @@ class Attempts:
         return Failed(
             "upstream_error", reply=reply, status=status, again=again and _may_repeat(attempt), elsewhere=again
         )
+
+
+def _request(attempt: Attempt, secret: Secret | None) -> tuple[str, list[tuple[str, str]]]:
+    """Path and headers of an attempt's request."""
+    call, target = attempt.call, attempt.target
+    headers = [*call.headers, *target.headers]
+    if secret is not None:
+        headers += target.dialect.sign(secret.open())
+    return call.dialect.place(call.surface, call.params, call.query, call.model), headers
 
 
 async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,14 +1,15 @@
 """The side of the client: aiohttp's low-level server with our limits; each request to a surface becomes one exchange.
 
 What is used of aiohttp beyond its documentation is pinned by `tests/core/engine/test_downstream_contract.py`:
-`RequestHandler` with `_waiter`, `_messages`, `_manager`, `data_received`, `connection_made`, `handle_error`; `Server.__call__` making it and
-`_connections`; `web.Application._make_request` and `_handle`; that a response only needs `prepare`, `write_eof` and
+`RequestHandler` with `_waiter`, `_messages`, `_manager`, `data_received`, `connection_made`, `handle_error`; `Server.__call__`
+making it and `_connections`; `web.Application._make_request` and `_handle`; that a response only needs `prepare`, `write_eof` and
 `keep_alive`; `BaseProtocol._drain_helper`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
@@ -18,9 +19,10 @@ from aiohttp.web_protocol import RequestHandler
 
 from relay.engine.gateway import Gateway, body_of
 from relay.engine.intake import Intake
-from relay.engine.match import Surfaces
+from relay.engine.match import Matched, Surfaces
 from relay.engine.outlet import Outlet
 from relay.engine.run import Run
+from relay.engine.session import Client, Session
 from relay.engine.stream import Stream
 from relay.errors import Refused, StreamBroken
 from relay.exchange import Call, Exchange, Reply
@@ -122,6 +124,7 @@ class Downstream:
         self._intake = intake
         self._pages = pages
         self.open: set[Run] = set()
+        self._idle: asyncio.Event | None = None
         self.is_draining = False
 
     def request(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
@@ -148,6 +151,15 @@ class Downstream:
         finally:
             self.open.discard(run)
             await run.finish()
+            if self._idle is not None and not self.open:
+                self._idle.set()
+
+    async def idle(self, at_most_s: float) -> None:
+        """Wait until no exchange is under way, at most so many seconds."""
+        self._idle = asyncio.Event()
+        if self.open:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), max(0.0, at_most_s))
 
     async def _exchange(self, request: web.BaseRequest, run: Run, outlet: Outlet) -> Any:
         gateway, intake = self._gateway, self._intake
@@ -214,7 +226,23 @@ class Downstream:
             outlet.cut()
 
     async def _realtime(self, request: web.BaseRequest, run: Run, outlet: Outlet, query: str) -> Any:
-        raise Refused("upgrade_required")
+        """A session: refused as any other request while it is not open, afterwards with an error message and a close."""
+        exchange = run.exchange
+        client = Client(request)
+        if not client.can_open:
+            raise Refused("upgrade_required", headers={"upgrade": "websocket"})
+        exchange.call = await self._intake.call(
+            request, Matched(exchange.call.dialect, exchange.call.surface, exchange.call.params), query
+        )
+        exchange.inbound = Reply(101, (), dialect=exchange.call.dialect, surface=exchange.call.surface)
+        key = _presented(request, exchange.call.dialect, query)
+        if key is not None:
+            exchange.set(PRESENTED_KEY, key)
+        reply = await run.reply()
+        if not isinstance(reply.source, Session):
+            self._whole(request, run, outlet, reply)
+            return outlet.done()
+        return await client.talk(run, reply)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         client = self._intake.client(request)

@@ -39,6 +39,8 @@ class Limits:
 
     body: int = 32 * 1024 * 1024
     body_s: float = 60.0
+    upload: int = 512 * 1024 * 1024
+    """How large a streamed body may be; it is never held."""
     search: int = 32 * 1024 * 1024
     """How far a multipart body is read for the model's name when it does not stand in the first 64 KiB."""
 
@@ -175,7 +177,7 @@ class Intake:
         self, request: web.BaseRequest, wants_model: bool
     ) -> tuple[bytes, AsyncIterator[bytes] | None, Mapping[str, str]]:
         """The beginning of a multipart body, the rest of it as it comes, and the fields in the beginning."""
-        limit = self._limits.body
+        limit = self._limits.upload
         self._declared(request, limit)
         boundary = multipart.boundary(request.headers.get("Content-Type", ""))
         if boundary is None:

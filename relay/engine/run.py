@@ -109,7 +109,7 @@ class Run:
         except PluginFailed:
             reply = self._refuse(Refused("plugin_failed"))
         except asyncio.CancelledError:
-            reply = self._refuse(self._resume())
+            reply = self._refuse(self.resume())
         if reply.attempt is not None and reply.attempt.outcome == "failed":
             exchange.outcome, exchange.error = "failed", reply.attempt.error
         reply = await chain.ascend(exchange, reply, reached[0], self._refuse, self._replaced)
@@ -139,18 +139,18 @@ class Run:
         try:
             out = pipeline.start()
             if self._created:
-                await self._note_created()
+                await self.note_created()
             if out:
                 yield out
             while piece := await stream.read():
                 out = pipeline.feed(piece)
                 if self._created:
-                    await self._note_created()
+                    await self.note_created()
                 if out:
                     yield out
             out = pipeline.end()
             if self._created:
-                await self._note_created()
+                await self.note_created()
             if out:
                 yield out
             if stream.skims and not pipeline.complete and reply.status < 300:
@@ -160,11 +160,11 @@ class Run:
         except StreamBroken as error:
             broken = error
         except asyncio.CancelledError:
-            refused = self._resume()
+            refused = self.resume()
             broken = StreamBroken(refused.code, refused.message)
         else:
             return
-        self._broken = broken.code
+        self.broke(broken.code)
         await stream.close()
         rest = pipeline.flush() if broken.code != "reply_failed" else b""
         last = self.gateway.refused_in_stream(self.exchange, reply, broken)
@@ -233,7 +233,7 @@ class Run:
             self.interruption = why
             self._task.cancel()
 
-    def _resume(self) -> Refused:
+    def resume(self) -> Refused:
         """After a cancellation: if it was ours, the reason, and the task goes on; else the cancellation goes on."""
         if self.interruption is None or self._task is None:
             self.is_client_gone = True
@@ -242,6 +242,10 @@ class Run:
             self.is_client_gone = True
             raise asyncio.CancelledError
         return self.interruption
+
+    def broke(self, code: str) -> None:
+        """The reply broke off after it had begun."""
+        self._broken = code
 
     def _refuse(self, refused: Refused) -> Reply:
         self.exchange.outcome = "interrupted" if self.interruption is not None else "refused"
@@ -284,14 +288,15 @@ class Run:
         elif attempt is None:
             return
         elif isinstance(value, Usage):
-            attempt.usage = value
+            is_part = attempt.call.surface.websocket and attempt.usage is not None
+            attempt.usage = attempt.usage.plus(value) if is_part and attempt.usage is not None else value
         elif isinstance(value, Stop):
             if value.raw:
                 attempt.stop = value
         elif isinstance(value, Failure):
             attempt.error = self._broken = "upstream_error"
 
-    async def _note_created(self) -> None:
+    async def note_created(self) -> None:
         created, self._created = self._created, []
         await self.gateway.register.note(self.exchange, created)
 

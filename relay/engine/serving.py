@@ -125,6 +125,8 @@ class Serving:
         self.health.is_draining = True
         for server in servers:
             server.close()
+        # What was accepted before may not have reached its handler yet: it is served.
+        await asyncio.sleep(0.02)
         for downstream in self._downstreams:
             downstream.is_draining = True
         loop = asyncio.get_running_loop()
@@ -133,8 +135,8 @@ class Serving:
             listener.stop_sweeping()
             for connection in listener.connections:
                 connection.close()
-        while any(downstream.open for downstream in self._downstreams) and loop.time() < until:
-            await asyncio.sleep(0.02)
+        for downstream in self._downstreams:
+            await downstream.idle(until - loop.time())
         for downstream in self._downstreams:
             for run in list(downstream.open):
                 run.stop(run.exchange, "not_ready", "The relay is stopping.")

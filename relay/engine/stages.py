@@ -67,8 +67,8 @@ class Pipeline:
         if self._changes:
             kinds.add("opaque")
         self._kinds: frozenset[Kind] = frozenset(kinds)
-        self._marks = stream.dialect.marks(stream.surface, self._kinds)
-        self._reader = stream.dialect.reader(stream.surface, stream.content_type)
+        self._marks = stream.marks(self._kinds)
+        self._reader = stream.reader()
         self._rewriters: dict[Block, dict[int, Rewriter]] = {}
         self._templates: dict[Block, _Template] = {}
         self._seen: list[tuple[Stage, Event]] = []
@@ -92,7 +92,7 @@ class Pipeline:
         stream = self._stream
         frames, stream.frames = stream.frames, []
         pieces, stream.pieces = stream.pieces, []
-        changed = b"".join([self._frame(frame) for frame in frames])
+        changed = b"".join([part for frame in frames for part in self._frame(frame)])
         return b"".join(pieces) if self.is_exact else changed
 
     def feed(self, piece: bytes) -> bytes:
@@ -116,14 +116,24 @@ class Pipeline:
                 # Nobody changes it, so it may pass; what it consumed stays unknown and is marked so.
                 self._blind, stream.rest = True, b""
             return piece
-        return b"".join([self._frame(frame) for frame in stream.cut(piece)])
+        return b"".join([part for frame in stream.cut(piece) for part in self._frame(frame)])
+
+    def messages(self, message: bytes) -> list[bytes]:
+        """What leaves for one message of a session: none, or several where a rewriter had held something back."""
+        return [part for frame in self._stream.cut(message) for part in self._frame(frame) if part]
 
     def end(self) -> bytes:
         """What is left at the end of the stream, and what rewriters held back."""
-        out = b"".join([self._frame(frame) for frame in self._stream.tail()]) if not self._blind else b""
+        out = (
+            b"".join([part for frame in self._stream.tail() for part in self._frame(frame)]) if not self._blind else b""
+        )
         if self.is_exact:
             return b""
         return out + b"".join(self._flush(None))
+
+    def rest(self) -> list[bytes]:
+        """What rewriters hold back at the end of a session, as messages."""
+        return self._flush(None)
 
     def flush(self) -> bytes:
         """What rewriters hold back, before an error of ours ends the stream. A rewriter that fails now gives nothing more."""
@@ -151,39 +161,37 @@ class Pipeline:
             self._dropped.add(id(stage))
             self._failed(stage.by)
 
-    def _frame(self, frame: Frame) -> bytes:
-        if self._marks is not None and not _has(frame.raw, self._marks):
-            return frame.raw
-        if frame.data is None:
-            return frame.raw
+    def _frame(self, frame: Frame) -> Sequence[bytes]:
+        """A frame as it leaves, behind whatever its events flush; nothing, if it was dropped."""
+        if (self._marks is not None and not _has(frame.raw, self._marks)) or frame.data is None:
+            return (frame.raw,)
         try:
             events = self._reader.read(frame, self._kinds)
         except ValueError as error:
             if self._changes:
                 raise StreamBroken("upstream_invalid") from error
-            return frame.raw
+            return (frame.raw,)
         for event in events:
             if event.kind in OUTCOME_KINDS:
                 self._sink(event)
         if not self._changes:
             for event in events:
                 self._observe(event)
-            return b"" if self._hidden is not None and self._hidden(frame) else frame.raw
+            return () if self._hidden is not None and self._hidden(frame) else (frame.raw,)
         try:
             out = self._changed(frame, events)
         except StreamBroken:
             raise
         except Exception as error:
             raise StreamBroken("reply_failed") from error
-        return out if self._hidden is None or not self._hidden(frame) else b""
+        return out if self._hidden is None or not self._hidden(frame) else ()
 
     def _observe(self, event: Event) -> None:
         for stage in self._stages:
             if event.kind in stage.kinds:
                 self._seen.append((stage, event))
 
-    def _changed(self, frame: Frame, events: Iterable[Event]) -> bytes:
-        """A frame as it leaves, behind whatever its events flush."""
+    def _changed(self, frame: Frame, events: Iterable[Event]) -> list[bytes]:
         before: list[bytes] = []
         texts: dict[Path, tuple[Event, list[Event]]] = {}
         deltas: list[Event] = []
@@ -209,18 +217,18 @@ class Pipeline:
                 before += self._flush(self._ended_by(event), texts)
             self._through(event, 0)
         if not texts:
-            return b"".join(before) + frame.raw
+            return [*before, frame.raw]
         changes = {
             where: _source(event, "".join([_text(out) for out in outs]))
             for where, (event, outs) in texts.items()
             if len(outs) != 1 or outs[0].value is not event.value
         }
         if not others and all(not outs for _, outs in texts.values()) and not any(e.whole for e, _ in texts.values()):
-            return b"".join(before)
+            return before
         if not changes:
-            return b"".join(before) + frame.raw
+            return [*before, frame.raw]
         assert frame.data is not None
-        return b"".join(before) + frame.with_data(lens.replace(frame.data, changes)).raw
+        return [*before, frame.with_data(lens.replace(frame.data, changes)).raw]
 
     def _through(self, event: Event, at: int) -> list[Event]:
         """What the stages from the `at`-th on make of an event."""
@@ -307,8 +315,8 @@ class Pipeline:
 
 
 def _has(data: bytes, marks: tuple[bytes, ...]) -> bool:
-    for mark in marks:  # noqa: SIM110 - a generator costs five times the search
-        if mark in data:
+    for mark in marks:  # noqa: SIM110 - a generator costs five times the search, and `in` tries an integer first
+        if data.find(mark) >= 0:
             return True
     return False
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 from relay.errors import StreamBroken
 from relay.exchange import Reply
-from relay.wire.dialect import Dialect, Surface
+from relay.wire.dialect import Dialect, Reader, Surface
 from relay.wire.framing import LIMIT, Frame, FrameTooLarge
 from relay.wire.sse import SseFramer
 from relay.wire.vocabulary import CONTENT_KINDS, Event, Failure, Kind
@@ -17,17 +17,18 @@ HELD = 64 * 1024
 OUTCOME_KINDS: frozenset[Kind] = frozenset(("usage", "stop", "error", "created"))
 """What the core itself looks for in every reply."""
 _COMMITS: frozenset[Kind] = CONTENT_KINDS | {"stop"}
+_ERROR: frozenset[Kind] = frozenset(("error",))
 
 
 class Stream:
     """The bytes of one reply, pulled from wherever they come, cut into frames when somebody looks.
 
     `pull` gives the next piece, b"" at the proper end, and raises `StreamBroken` when it ends otherwise. `close` may be called
-    at any time and more than once.
+    at any time and more than once. `ready` tells whether `pull` would answer at once.
     """
 
     __slots__ = (
-        "_pending", "_pull", "_reading", "close_source", "content_type", "dialect", "ended", "framer", "frames", "pieces", "rest", "skims",
+        "_pending", "_pull", "_ready", "close_source", "content_type", "dialect", "ended", "framer", "frames", "pieces", "rest", "skims",
         "surface",
     )  # fmt: skip
 
@@ -38,8 +39,10 @@ class Stream:
         dialect: Dialect,
         surface: Surface,
         content_type: str,
+        ready: Callable[[], bool] | None = None,
     ) -> None:
         self._pull = pull
+        self._ready = ready
         self.close_source = close
         self.dialect = dialect
         self.surface = surface
@@ -52,7 +55,14 @@ class Stream:
         self.rest = b""
         self.ended = False
         self._pending: asyncio.Task[bytes] | None = None
-        self._reading = False
+
+    def reader(self) -> Reader:
+        """A reader of this stream's frames, from the first on."""
+        return self.dialect.reader(self.surface, self.content_type)
+
+    def marks(self, kinds: Collection[Kind]) -> tuple[bytes, ...] | None:
+        """See `Dialect.marks`."""
+        return self.dialect.marks(self.surface, kinds)
 
     async def read(self) -> bytes:
         """The next piece, b"" at the proper end."""
@@ -104,8 +114,8 @@ class Stream:
 
         Returns the error that the provider reported instead. :raises StreamBroken: it broke before it said anything.
         """
-        kinds = OUTCOME_KINDS | _COMMITS if self.skims else OUTCOME_KINDS
-        reader = self.dialect.reader(self.surface, self.content_type)
+        kinds = _COMMITS | _ERROR if self.skims else _ERROR
+        reader = self.reader()
         held = 0
         while held < HELD and not self.ended:
             frames = await self.ahead(commit_at)
@@ -128,7 +138,7 @@ class Stream:
 
     async def peek(self, reply: Reply, n: int, kinds: frozenset[Kind]) -> list[Event]:
         """See `Reply.peek`."""
-        reader = self.dialect.reader(self.surface, self.content_type)
+        reader = self.reader()
         found = _events(reader.read(frame, kinds) for frame in self.frames)
         while len(found) < n and not self.ended:
             frames = await self.ahead()
@@ -154,7 +164,7 @@ class Stream:
         self.close_source()
 
     async def _read_until(self, until: float | None) -> bytes | None:
-        if until is None:
+        if until is None or (self._ready is not None and self._pending is None and self._ready()):
             return await self.read()
         loop = asyncio.get_running_loop()
         if self._pending is None:

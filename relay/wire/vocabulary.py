@@ -68,6 +68,12 @@ class Usage:
             + self.image_output
         )
 
+    def plus(self, other: Usage) -> Usage:
+        """Both together, for what is reported in parts (a realtime session)."""
+        total = None if self.total is None or other.total is None else self.total + other.total
+        sums = {name: getattr(self, name) + getattr(other, name) for name in BUCKETS}
+        return Usage(**sums, total=total, suspect=self.suspect or other.suspect)
+
     def counts(self) -> dict[str, int]:
         """The buckets that are not zero, by name: for logs and metrics."""
         return {name: value for name in BUCKETS if (value := getattr(self, name))}

@@ -1,0 +1,10 @@
+"""The names of the variables that `relay serve` sets for its workers, beside those of `worker_status`."""
+
+CONFIGURATION = "RELAY_CONFIG"
+"""Path of the configuration file."""
+PUBLIC = "RELAY_PUBLIC_SOCKETS"
+"""How many of the inherited sockets are public; the others are the operators'."""
+STATE = "RELAY_STATE_URL"
+"""Address of the embedded server for shared state."""
+JOBS = "RELAY_JOBS_WORKER"
+"""Number of the worker that runs jobs instead of serving."""
