@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from relay import Command, Exchange, Job, Plugin, Relay, Secret, Settings
 from relay.ports import Gauge
+from relay.values.place import Place
 from relay_auth import server_secret
 from relay_auth.admission import CODES, admit
 from relay_auth.commands import KeyCommands
@@ -21,7 +21,7 @@ class AuthSettings(Settings):
     """Which keys are known."""
 
     keys: tuple[KeyEntry, ...] = Field(default=(), description="The known keys, as `relay keys create` prints them.")
-    file: Path | None = Field(
+    file: Place | None = Field(
         default=None, description="A YAML or JSON file with more keys; read again when it changes."
     )
     secret: Secret | None = Field(
@@ -40,9 +40,12 @@ class AuthSettings(Settings):
         return secret
 
     @model_validator(mode="after")
-    def _once_each(self) -> Self:
+    def _fits(self, info: ValidationInfo) -> Self:
         if twice := doubles(self.keys):
             raise ValueError("; ".join(twice))
+        context: Any = info.context
+        if self.secret is None and isinstance(context, dict) and context.get("mode") == "commercial":
+            raise ValueError(server_secret.DEMANDED)
         return self
 
 
@@ -62,10 +65,7 @@ class Auth(Plugin):
         secret = self.settings.secret
         if secret is None:
             if relay.mode == "commercial":
-                raise server_secret.SecretUnusable(
-                    "auth: commercial mode demands a 'secret' of its own to hash keys under, for example "
-                    "`secret: {env: RELAY_AUTH_SECRET}`; 'openssl rand -hex 32' makes one"
-                )
+                raise server_secret.SecretUnusable(f"auth: {server_secret.DEMANDED}")
             secret = server_secret.generated(relay.data / "auth" / "secret")
         keyring = Keyring(secret, self.settings.keys, self.settings.file)
         keyring.load()

@@ -11,6 +11,10 @@ from relay import RelayError, Secret
 
 LEAST = 32
 """Characters a server secret has at least."""
+DEMANDED = (
+    "commercial mode demands a `secret` to hash keys under, for example `secret: {env: RELAY_AUTH_SECRET}`; "
+    "'openssl rand -hex 32' makes one"
+)
 
 
 class SecretUnusable(RelayError):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from relay_auth import keys
@@ -17,34 +20,32 @@ SECRET = Secret("0123456789abcdef" * 4)
 
 
 class FakeRelay:
-    def __init__(self, data, mode="standard"):
-        self.data, self.mode = data, mode
-        self.checks = {}
-        self.gauges = {}
+    """Keeps what a plugin offers."""
 
-    def check(self, name, ready):
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.mode = "standard"
+        self.checks: dict[str, Any] = {}
+        self.gauges: dict[str, Any] = {}
+
+    def check(self, name: str, ready: Any) -> None:
         self.checks[name] = ready
 
-    def gauge(self, gauge):
+    def gauge(self, gauge: Any) -> None:
         self.gauges[gauge.name] = gauge
 
 
 @pytest.fixture
-def secret():
-    return SECRET
-
-
-@pytest.fixture
-def fake_relay(tmp_path):
+def fake_relay(tmp_path: Path) -> FakeRelay:
     return FakeRelay(tmp_path)
 
 
 @pytest.fixture
-def opened(fake_relay):
+def opened(fake_relay: Any) -> Callable[..., AbstractAsyncContextManager[Auth]]:
     """Auth within its lifespan: `async with opened(keys=[…]) as auth`."""
 
     @asynccontextmanager
-    async def open_auth(**settings):
+    async def open_auth(**settings: Any) -> AsyncIterator[Auth]:
         auth = Auth(AuthSettings.model_validate({"secret": SECRET, **settings}))
         lifespan = auth.lifespan(fake_relay)
         await anext(lifespan)
@@ -57,10 +58,10 @@ def opened(fake_relay):
 
 
 @pytest.fixture
-def known():
+def known() -> Callable[..., tuple[Secret, dict[str, Any]]]:
     """A key and its entry: `key, entry = known(models=[…])`."""
 
-    def make_known(**entry):
+    def make_known(**entry: Any) -> tuple[Secret, dict[str, Any]]:
         key = keys.make()
         return key, {"id": "key_a", "hash": keys.store(keys.digest(SECRET, key)), "organisation": "acme", **entry}
 
@@ -68,12 +69,21 @@ def known():
 
 
 @pytest.fixture
-def exchange():
+def exchange() -> Callable[..., Exchange]:
     """An exchange that presents a key: `exchange(key, model="gpt-4o")`."""
 
-    def make_exchange(key=None, *, model="gpt-4o", surface="chat", address="192.0.2.7", parent=None):
-        call = Call(SimpleNamespace(name="fake"), Surface(surface, "POST", "/v1/chat"), model=model)
-        made = Exchange(call, Client(address), SimpleNamespace(), parent=parent)
+    def make_exchange(
+        key: Secret | str | None = None,
+        *,
+        model: str | None = "gpt-4o",
+        surface: str = "chat",
+        address: str = "192.0.2.7",
+        parent: Exchange | None = None,
+    ) -> Exchange:
+        dialect: Any = SimpleNamespace(name="fake")
+        engine: Any = SimpleNamespace()
+        call = Call(dialect, Surface(surface, "POST", "/v1/chat"), model=model)
+        made = Exchange(call, Client(address), engine, parent=parent)
         if key is not None:
             made.set(PRESENTED_KEY, key if isinstance(key, Secret) else Secret(key))
         return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Any
 
 import pytest
 from relay_auth import keys
@@ -11,13 +12,13 @@ from relay import Caller, Refused
 from relay.ports import PRESENTED_KEY
 
 
-async def refusal(auth, exchange):
+async def refusal(auth: Any, exchange: Any) -> Refused:
     with pytest.raises(Refused) as raised:
         await auth.on_request(exchange)
     return raised.value
 
 
-async def test_a_known_key_enters_as_its_organisation_and_member(opened, known, exchange):
+async def test_a_known_key_enters_as_its_organisation_and_member(opened: Any, known: Any, exchange: Any) -> None:
     key, entry = known(member="reports", models=["gpt-*"], surfaces=["chat"])
     asking = exchange(key)
 
@@ -27,7 +28,7 @@ async def test_a_known_key_enters_as_its_organisation_and_member(opened, known, 
     assert Caller("acme", "key_a", "reports", ("gpt-*",), ("chat",)) == asking.caller
 
 
-async def test_the_key_is_taken_off_the_exchange_whatever_comes_of_it(opened, known, exchange):
+async def test_the_key_is_taken_off_the_exchange_whatever_comes_of_it(opened: Any, known: Any, exchange: Any) -> None:
     key, entry = known()
     entering, refused = exchange(key), exchange(keys.make())
 
@@ -39,7 +40,7 @@ async def test_the_key_is_taken_off_the_exchange_whatever_comes_of_it(opened, kn
     assert PRESENTED_KEY not in refused.values
 
 
-async def test_a_request_without_a_key_is_told_that_it_has_none(opened, exchange):
+async def test_a_request_without_a_key_is_told_that_it_has_none(opened: Any, exchange: Any) -> None:
     async with opened() as auth:
         refused = await refusal(auth, exchange())
 
@@ -47,7 +48,7 @@ async def test_a_request_without_a_key_is_told_that_it_has_none(opened, exchange
     assert "Bearer" == refused.headers["www-authenticate"]
 
 
-async def test_malformed_unknown_and_disabled_keys_cannot_be_told_apart(opened, known, exchange):
+async def test_malformed_unknown_and_disabled_keys_cannot_be_told_apart(opened: Any, known: Any, exchange: Any) -> None:
     disabled, entry = known(disabled=True)
     stranger = keys.make().open()
     presented = [
@@ -69,7 +70,7 @@ async def test_malformed_unknown_and_disabled_keys_cannot_be_told_apart(opened, 
     }
 
 
-async def test_a_malformed_key_is_never_hashed(opened, exchange, monkeypatch):
+async def test_a_malformed_key_is_never_hashed(opened: Any, exchange: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed = []
     monkeypatch.setattr(keys, "digest", lambda *seen: hashed.append(seen))
 
@@ -88,7 +89,9 @@ async def test_a_malformed_key_is_never_hashed(opened, exchange, monkeypatch):
         ("2999-12-31T10:00:00Z", None),
     ],
 )
-async def test_a_key_is_refused_from_its_expiry_on(opened, known, exchange, expires, code):
+async def test_a_key_is_refused_from_its_expiry_on(
+    opened: Any, known: Any, exchange: Any, expires: str, code: str | None
+) -> None:
     key, entry = known(expires=expires)
 
     async with opened(keys=[entry]) as auth:
@@ -112,7 +115,9 @@ async def test_a_key_is_refused_from_its_expiry_on(opened, known, exchange, expi
         ("10.1.2.3, 11.0.0.1", False),
     ],
 )
-async def test_a_key_is_used_only_from_its_networks(opened, known, exchange, address, enters):
+async def test_a_key_is_used_only_from_its_networks(
+    opened: Any, known: Any, exchange: Any, address: str, enters: bool
+) -> None:
     key, entry = known(networks=["10.0.0.0/8", "2001:db8::/32"])
     asking = exchange(key, address=address)
 
@@ -125,7 +130,9 @@ async def test_a_key_is_used_only_from_its_networks(opened, known, exchange, add
     assert enters is (asking.caller is not None)
 
 
-async def test_a_model_outside_of_the_scope_is_refused_by_name_and_shows_no_other(opened, known, exchange):
+async def test_a_model_outside_of_the_scope_is_refused_by_name_and_shows_no_other(
+    opened: Any, known: Any, exchange: Any
+) -> None:
     key, entry = known(models=["gpt-4o*", "secret-model"])
 
     async with opened(keys=[entry]) as auth:
@@ -135,24 +142,25 @@ async def test_a_model_outside_of_the_scope_is_refused_by_name_and_shows_no_othe
     assert ("model_not_allowed", "The API key may not use the model 'claude-x'.") == (refused.code, refused.message)
 
 
-async def test_a_scope_of_no_models_allows_none(opened, known, exchange):
+async def test_a_scope_of_no_models_allows_none(opened: Any, known: Any, exchange: Any) -> None:
     key, entry = known(models=[])
 
     async with opened(keys=[entry]) as auth:
         assert "model_not_allowed" == (await refusal(auth, exchange(key))).code
 
 
-async def test_a_made_up_model_name_cannot_break_the_message(opened, known, exchange):
+async def test_a_made_up_model_name_cannot_break_the_message(opened: Any, known: Any, exchange: Any) -> None:
     key, entry = known(models=["a"])
 
     async with opened(keys=[entry]) as auth:
         refused = await refusal(auth, exchange(key, model="x\r\n\x1b[31m" + "y" * 5000))
 
+    assert refused.message is not None
     assert refused.message.isprintable()
     assert len(refused.message) < 200
 
 
-async def test_a_surface_outside_of_the_scope_is_refused(opened, known, exchange):
+async def test_a_surface_outside_of_the_scope_is_refused(opened: Any, known: Any, exchange: Any) -> None:
     key, entry = known(surfaces=["chat", "files*"])
 
     async with opened(keys=[entry]) as auth:
@@ -160,7 +168,9 @@ async def test_a_surface_outside_of_the_scope_is_refused(opened, known, exchange
         assert "surface_not_allowed" == (await refusal(auth, exchange(key, surface="batches"))).code
 
 
-async def test_a_plugins_own_call_enters_as_its_parents_caller_and_within_its_scope(opened, known, exchange):
+async def test_a_plugins_own_call_enters_as_its_parents_caller_and_within_its_scope(
+    opened: Any, known: Any, exchange: Any
+) -> None:
     key, entry = known(models=["gpt-4o"])
     parent = exchange(key)
 
@@ -172,12 +182,12 @@ async def test_a_plugins_own_call_enters_as_its_parents_caller_and_within_its_sc
     assert "model_not_allowed" == refused.code
 
 
-async def test_a_child_of_a_parent_that_nobody_vouched_for_needs_a_key(opened, exchange):
+async def test_a_child_of_a_parent_that_nobody_vouched_for_needs_a_key(opened: Any, exchange: Any) -> None:
     async with opened() as auth:
         assert "no_key" == (await refusal(auth, exchange(parent=exchange()))).code
 
 
-async def test_every_code_is_registered(opened, known, exchange):
+async def test_every_code_is_registered(opened: Any, known: Any, exchange: Any) -> None:
     key, entry = known(models=[], surfaces=[], networks=["10.0.0.0/8"], expires="2000-01-01")
 
     async with opened(keys=[entry]) as auth:
@@ -192,7 +202,7 @@ async def test_every_code_is_registered(opened, known, exchange):
         assert (await refusal(auth, exchange(key))).code in {code.code for code in auth.errors}
 
 
-async def test_a_look_up_does_not_grow_with_the_number_of_keys(opened, known, exchange):
+async def test_a_look_up_does_not_grow_with_the_number_of_keys(opened: Any, known: Any, exchange: Any) -> None:
     entries = []
     for number in range(2000):
         key, entry = known()

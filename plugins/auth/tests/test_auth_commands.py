@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,13 +14,15 @@ from relay_auth.commands import KeyCommandFailed
 from relay.values.clock import now
 
 
-async def run(auth, verb, **arguments):
+async def run(auth: Any, verb: str, **arguments: Any) -> Any:
     (command,) = [command for command in auth.commands() if (command.noun, command.verb) == ("keys", verb)]
     assert command.opened
     return await command.run(command.takes.model_validate(arguments))
 
 
-async def test_a_key_made_without_a_file_is_printed_with_the_entry_that_makes_it_known(opened, exchange, capsys):
+async def test_a_key_made_without_a_file_is_printed_with_the_entry_that_makes_it_known(
+    opened: Any, exchange: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with opened() as auth:
         await run(auth, "create", organisation="acme", models="gpt-*, claude-*", networks="10.0.0.0/8")
     key, entry = capsys.readouterr().out.split("\n", 1)
@@ -31,7 +35,9 @@ async def test_a_key_made_without_a_file_is_printed_with_the_entry_that_makes_it
     assert ("gpt-*", "claude-*") == asking.caller.models
 
 
-async def test_a_key_made_into_a_file_is_printed_alone_and_stored_only_as_a_digest(opened, exchange, capsys, tmp_path):
+async def test_a_key_made_into_a_file_is_printed_alone_and_stored_only_as_a_digest(
+    opened: Any, exchange: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / "keys.yaml"
     async with opened(file=path) as auth:
         await run(auth, "create", organisation="acme", member="ci")
@@ -47,7 +53,9 @@ async def test_a_key_made_into_a_file_is_printed_alone_and_stored_only_as_a_dige
     assert "hmac-sha256:" in path.read_text()
 
 
-async def test_a_named_file_goes_before_the_configured_one(opened, capsys, tmp_path):
+async def test_a_named_file_goes_before_the_configured_one(
+    opened: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     async with opened(file=tmp_path / "configured.yaml") as auth:
         await run(auth, "create", organisation="acme", file=tmp_path / "named.json")
 
@@ -56,11 +64,14 @@ async def test_a_named_file_goes_before_the_configured_one(opened, capsys, tmp_p
 
 
 @pytest.mark.parametrize(("expires", "hours"), [("12h", 12), ("90d", 90 * 24), ("4w", 4 * 7 * 24), ("1y", 365 * 24)])
-async def test_a_lifetime_counts_from_now(opened, capsys, tmp_path, expires, hours):
+async def test_a_lifetime_counts_from_now(
+    opened: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, expires: str, hours: int
+) -> None:
     async with opened(file=tmp_path / "keys.yaml") as auth:
         await run(auth, "create", organisation="acme", expires=expires)
 
     (entry,) = key_file.read(tmp_path / "keys.yaml")
+    assert entry.expires is not None
     assert abs(entry.expires - now() - timedelta(hours=hours)) < timedelta(seconds=10)
 
 
@@ -73,7 +84,9 @@ async def test_a_lifetime_counts_from_now(opened, capsys, tmp_path, expires, hou
         ({"organisation": "a b"}, "--organisation"),
     ],
 )
-async def test_a_wrong_argument_is_named_and_nothing_is_made(opened, capsys, tmp_path, arguments, said):
+async def test_a_wrong_argument_is_named_and_nothing_is_made(
+    opened: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: dict[str, str], said: str
+) -> None:
     async with opened(file=tmp_path / "keys.yaml") as auth:
         with pytest.raises(KeyCommandFailed, match=said):
             await run(auth, "create", **{"organisation": "acme", **arguments})
@@ -82,7 +95,9 @@ async def test_a_wrong_argument_is_named_and_nothing_is_made(opened, capsys, tmp
     assert not (tmp_path / "keys.yaml").exists()
 
 
-async def test_a_list_shows_what_each_key_may_and_nothing_to_enter_with(opened, known, capsys, tmp_path):
+async def test_a_list_shows_what_each_key_may_and_nothing_to_enter_with(
+    opened: Any, known: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     _, active = known(id="key_1", models=["gpt-*"])
     _, expired = known(id="key_2", expires="2001-01-01")
     _, disabled = known(id="key_3", disabled=True)
@@ -99,7 +114,9 @@ async def test_a_list_shows_what_each_key_may_and_nothing_to_enter_with(opened, 
     assert "hmac" not in printed
 
 
-async def test_a_revoked_key_stays_in_the_file_disabled(opened, exchange, capsys, tmp_path):
+async def test_a_revoked_key_stays_in_the_file_disabled(
+    opened: Any, exchange: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / "keys.yaml"
     async with opened(file=path) as auth:
         await run(auth, "create", organisation="acme")
@@ -110,7 +127,9 @@ async def test_a_revoked_key_stays_in_the_file_disabled(opened, exchange, capsys
     assert [(first.id, True), (second.id, False)] == [(entry.id, entry.disabled) for entry in key_file.read(path)]
 
 
-async def test_a_key_that_cannot_be_revoked_here_is_said_to_stand_elsewhere_or_nowhere(opened, known, tmp_path):
+async def test_a_key_that_cannot_be_revoked_here_is_said_to_stand_elsewhere_or_nowhere(
+    opened: Any, known: Any, tmp_path: Path
+) -> None:
     _, entry = known(id="key_fixed")
     async with opened(keys=[entry], file=tmp_path / "keys.yaml") as auth:
         with pytest.raises(KeyCommandFailed, match="stands in the configuration"):

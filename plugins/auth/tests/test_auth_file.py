@@ -6,22 +6,25 @@ import json
 import os
 import stat
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from relay_auth import key_file, server_secret
 from relay_auth.entries import KeyEntry
 from relay_auth.key_file import KeyFileInvalid
+from relay_auth.plugin import AuthSettings
 
 from relay import RelayError, Secret
 
 
-def write(path, entries):
+def write(path: Path, entries: Any) -> Path:
     path.write_text(yaml.safe_dump(entries))
     return path
 
 
-async def is_known(auth, asking):
+async def is_known(auth: Any, asking: Any) -> bool:
     try:
         await auth.on_request(asking)
     except RelayError:
@@ -30,7 +33,9 @@ async def is_known(auth, asking):
 
 
 @pytest.mark.parametrize("form", [yaml.safe_dump, json.dumps])
-async def test_keys_stand_in_a_file_as_yaml_or_json(opened, known, exchange, tmp_path, form):
+async def test_keys_stand_in_a_file_as_yaml_or_json(
+    opened: Any, known: Any, exchange: Any, tmp_path: Path, form: Any
+) -> None:
     key, entry = known(expires="2999-01-01", networks=["192.0.2.0/24"])
     (tmp_path / "keys").write_text(form([entry]))
 
@@ -38,7 +43,9 @@ async def test_keys_stand_in_a_file_as_yaml_or_json(opened, known, exchange, tmp
         assert await is_known(auth, exchange(key))
 
 
-async def test_a_changed_file_is_in_force_after_the_job_has_run(opened, known, exchange, tmp_path):
+async def test_a_changed_file_is_in_force_after_the_job_has_run(
+    opened: Any, known: Any, exchange: Any, tmp_path: Path
+) -> None:
     first, first_entry = known(id="key_1")
     second, second_entry = known(id="key_2")
     path = write(tmp_path / "keys.yaml", [first_entry])
@@ -53,7 +60,9 @@ async def test_a_changed_file_is_in_force_after_the_job_has_run(opened, known, e
         assert ("process", 1.0) == (job.scope, job.every)
 
 
-async def test_a_revoked_key_is_refused_after_the_job_has_run(opened, known, exchange, tmp_path):
+async def test_a_revoked_key_is_refused_after_the_job_has_run(
+    opened: Any, known: Any, exchange: Any, tmp_path: Path
+) -> None:
     key, entry = known()
     path = write(tmp_path / "keys.yaml", [entry])
 
@@ -67,8 +76,8 @@ async def test_a_revoked_key_is_refused_after_the_job_has_run(opened, known, exc
 
 @pytest.mark.parametrize("broken", ["- {id: [", "nothing", "- {id: a}", "\x00", None])
 async def test_a_file_that_is_spoilt_or_lost_leaves_the_last_good_keys_and_shows_it(
-    opened, known, exchange, tmp_path, fake_relay, broken
-):
+    opened: Any, known: Any, exchange: Any, tmp_path: Path, fake_relay: Any, broken: str | None
+) -> None:
     key, entry = known()
     path = write(tmp_path / "keys.yaml", [entry])
 
@@ -87,8 +96,8 @@ async def test_a_file_that_is_spoilt_or_lost_leaves_the_last_good_keys_and_shows
 
 
 async def test_a_file_that_does_not_exist_yet_is_not_ready_and_is_taken_when_it_comes(
-    opened, known, exchange, tmp_path, fake_relay
-):
+    opened: Any, known: Any, exchange: Any, tmp_path: Path, fake_relay: Any
+) -> None:
     key, entry = known()
     path = tmp_path / "keys.yaml"
 
@@ -113,7 +122,7 @@ async def test_a_file_that_does_not_exist_yet_is_not_ready_and_is_taken_when_it_
         ("- {id: a, organisation: o, modles: []}", "0.modles"),
     ],
 )
-async def test_a_spoilt_file_stops_the_start_and_says_where(opened, tmp_path, text, said):
+async def test_a_spoilt_file_stops_the_start_and_says_where(opened: Any, tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "keys.yaml"
     path.write_text(text)
 
@@ -125,7 +134,7 @@ async def test_a_spoilt_file_stops_the_start_and_says_where(opened, tmp_path, te
     assert str(path) in str(raised.value)
 
 
-async def test_a_key_written_into_the_file_in_the_clear_is_never_shown(opened, known, tmp_path):
+async def test_a_key_written_into_the_file_in_the_clear_is_never_shown(opened: Any, known: Any, tmp_path: Path) -> None:
     key, entry = known()
     path = write(tmp_path / "keys.yaml", [{**entry, "hash": key.open()}])
 
@@ -139,8 +148,8 @@ async def test_a_key_written_into_the_file_in_the_clear_is_never_shown(opened, k
 
 @pytest.mark.parametrize("same", ["id", "hash"])
 async def test_one_id_or_one_key_twice_is_an_error_within_the_settings_and_across_the_file(
-    opened, known, tmp_path, same
-):
+    opened: Any, known: Any, tmp_path: Path, same: str
+) -> None:
     _, first = known(id="key_1")
     _, second = known(id="key_2")
     second[same] = first[same]
@@ -154,7 +163,7 @@ async def test_one_id_or_one_key_twice_is_an_error_within_the_settings_and_acros
             pass
 
 
-def test_a_change_replaces_the_file_whole_and_leaves_it_to_its_owner(known, tmp_path):
+def test_a_change_replaces_the_file_whole_and_leaves_it_to_its_owner(known: Any, tmp_path: Path) -> None:
     path = tmp_path / "deeper" / "keys.yaml"
     entries = [KeyEntry.model_validate(known(id=f"key_{number}")[1]) for number in range(8)]
 
@@ -172,7 +181,7 @@ def test_a_change_replaces_the_file_whole_and_leaves_it_to_its_owner(known, tmp_
     assert ["keys.yaml"] == os.listdir(path.parent)
 
 
-def test_a_change_that_fails_leaves_the_file_as_it_was(known, tmp_path):
+def test_a_change_that_fails_leaves_the_file_as_it_was(known: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "keys.yaml", [known()[1]])
     before = path.read_text()
 
@@ -183,7 +192,7 @@ def test_a_change_that_fails_leaves_the_file_as_it_was(known, tmp_path):
     assert ["keys.yaml"] == os.listdir(tmp_path)
 
 
-def test_a_generated_secret_is_made_once_and_only_for_its_owner(tmp_path):
+def test_a_generated_secret_is_made_once_and_only_for_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "auth" / "secret"
     made = []
 
@@ -202,7 +211,7 @@ def test_a_generated_secret_is_made_once_and_only_for_its_owner(tmp_path):
 @pytest.mark.parametrize(
     ("text", "mode", "said"), [("a" * 64, 0o644, "0600"), ("short", 0o600, "5 characters"), ("", 0o600, "0 char")]
 )
-def test_a_secret_that_is_no_secret_is_refused(tmp_path, text, mode, said):
+def test_a_secret_that_is_no_secret_is_refused(tmp_path: Path, text: str, mode: int, said: str) -> None:
     path = tmp_path / "secret"
     path.write_text(text)
     path.chmod(mode)
@@ -211,22 +220,24 @@ def test_a_secret_that_is_no_secret_is_refused(tmp_path, text, mode, said):
         server_secret.generated(path)
 
 
-async def test_without_a_secret_one_is_generated_in_the_data_folder(opened, fake_relay):
+async def test_without_a_secret_one_is_generated_in_the_data_folder(opened: Any, fake_relay: Any) -> None:
     async with opened(secret=None):
         assert (fake_relay.data / "auth" / "secret").is_file()
 
 
-async def test_commercial_mode_demands_a_secret_of_its_own(opened, fake_relay):
+async def test_commercial_mode_demands_a_secret_of_its_own(opened: Any, fake_relay: Any) -> None:
     fake_relay.mode = "commercial"
 
     with pytest.raises(RelayError, match="commercial mode demands"):
         async with opened(secret=None):
             pass
 
+    with pytest.raises(ValueError, match="commercial mode demands"):
+        AuthSettings.model_validate({}, context={"mode": "commercial"})
     assert [] == list(fake_relay.data.iterdir())
 
 
-async def test_a_short_secret_is_refused(opened):
+async def test_a_short_secret_is_refused(opened: Any) -> None:
     with pytest.raises(ValueError, match="at least 32"):
         async with opened(secret=Secret("")):
             pass

@@ -58,7 +58,7 @@ def _account(name: str, provider: ProviderSettings, dialect: Dialect) -> Target:
         deadlines=provider.deadlines.policy(),
         allow_private=provider.allow_private,
         proxy=provider.proxy,
-        ca=provider.ca,
+        ca=None if provider.ca is None else str(provider.ca),
     )
 
 

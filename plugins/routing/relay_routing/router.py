@@ -16,7 +16,6 @@ CODES = (
     Code("target_busy", 503, "As many requests as allowed are under way at the provider."),
     Code("target_open", 503, "The provider has been failing and is left alone for a moment."),
 )
-_LISTS = ("models", "models.get")  # The core answers these, through the port Models.
 _MADE_LIMIT = 1024  # Targets kept for names that clients made up and a pattern matched.
 
 
@@ -96,7 +95,7 @@ class Router:
         :raises Refused: `unknown_model`, `dialect_not_offered`
         """
         call = exchange.call
-        if exchange.targets or call.surface.name in _LISTS:
+        if exchange.targets or call.surface.models is not None:
             return
         if call.model is None:
             exchange.targets = [self._default(call.dialect)]

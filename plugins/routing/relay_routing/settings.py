@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from relay import Deadlines, Retry, Secret, Settings
+from relay.values.place import Place
 from relay_routing.faults import Faults, close_to
 from relay_routing.names import Names
 
@@ -90,7 +91,7 @@ class ProviderSettings(Settings):
         default=False, description="It may have a private or local address, and be spoken to without TLS (`http://`)."
     )
     proxy: str | None = Field(default=None, description="The URL of a proxy to reach it through.")
-    ca: str | None = Field(
+    ca: Place | None = Field(
         default=None, description="A file of certificate authorities (PEM) to trust instead of the system's."
     )
     concurrent: int | None = Field(
@@ -177,10 +178,8 @@ class RoutingSettings(Settings):
     def _fits_together(self, info: ValidationInfo) -> Self:
         faults = Faults("routing")
         context: Any = info.context
-        if isinstance(context, dict) and "dialects" in context:
-            for name, provider in self.providers.items():
-                if provider.dialect not in context["dialects"]:
-                    faults.note(_one_of("dialect", provider.dialect, context["dialects"]), "providers", name, "dialect")
+        if isinstance(context, dict):
+            self._check_surroundings(faults, context)
         for name, targets in self.models.items():
             self._check_model(faults, name, targets)
         patterns = Names({name: None for name in self.models if "*" in name})
@@ -203,6 +202,16 @@ class RoutingSettings(Settings):
                 )
         faults.raise_any()
         return self
+
+    def _check_surroundings(self, faults: Faults, context: dict[str, Any]) -> None:
+        """What depends on the rest of the configuration, as far as it is told."""
+        for name, provider in self.providers.items():
+            if "dialects" in context and provider.dialect not in context["dialects"]:
+                faults.note(_one_of("dialect", provider.dialect, context["dialects"]), "providers", name, "dialect")
+            if context.get("plain_text") == "refuse" and provider.base_url.startswith("http://"):
+                faults.note(
+                    "found http://, expected https://, because of `plain_text: refuse`", "providers", name, "base_url"
+                )
 
     def _check_model(self, faults: Faults, name: str, targets: list[TargetSettings]) -> None:
         if not name or name != name.strip():
