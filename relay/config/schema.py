@@ -45,7 +45,8 @@ class _Generate(GenerateJsonSchema):
 
     def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:
         if schema["cls"] is Secret:
-            return {"$ref": "#/$defs/reference.secret"}
+            # Within anyOf, because pydantic looks up the definition behind a reference that stands alone.
+            return {"anyOf": [{"$ref": "#/$defs/reference.secret"}]}
         return {}
 
     def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
