@@ -43,7 +43,7 @@ test: .venv/.dev
 check: .venv/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check -q .
-	@$(BIN)/mypy relay $(foreach plugin,$(PLUGINS),$(wildcard $(plugin)/relay_*))
+	@$(BIN)/mypy -p relay $(foreach plugin,$(PLUGINS),-p relay_$(notdir $(plugin)))
 	@$(BIN)/relay docs --check
 
 bench: .venv/.dev

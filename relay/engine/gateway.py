@@ -111,10 +111,10 @@ class Gateway:
         """What the core answers itself: the lists of models, with what this caller may use."""
         call = exchange.call
         models = self.find(Models)
-        if models is None or call.surface.name not in ("models", "models.get"):
+        if models is None or call.surface.models is None:
             return None
         entries: Sequence[Any] = models.offered(exchange.caller)
-        if call.surface.name == "models.get":
+        if call.surface.models == "one":
             entries = [entry for entry in entries if entry.id == call.params.get("model")]
             if not entries:
                 raise Refused("object_not_found", "There is no such model, or it may not be used with this key.")

@@ -82,7 +82,7 @@ class PlainDialect:
     """See the module."""
 
     name = "plain"
-    surfaces = (
+    surfaces: tuple[Surface, ...] = (
         Surface("ask", "POST", "/v1/ask"),
         Surface("things.create", "POST", "/v1/things", model="none", creates="thing", generates=False),
         Surface("things.list", "GET", "/v1/things", body="none", model="none", lists="thing", generates=False),
@@ -91,8 +91,8 @@ class PlainDialect:
             "things.delete", "DELETE", "/v1/things/{thing}", body="none", model="none", objects=("thing",), deletes=True, generates=False,
         ),
         Surface("forms", "POST", "/v1/forms", body="multipart", model="form"),
-        Surface("models", "GET", "/v1/models", body="none", model="none", generates=False),
-        Surface("models.get", "GET", "/v1/models/{model:path}", body="none", model="path", generates=False),
+        Surface("models", "GET", "/v1/models", body="none", model="none", models="all", generates=False),
+        Surface("models.get", "GET", "/v1/models/{model:path}", body="none", model="path", models="one", generates=False),
         Surface("live", "GET", "/v1/live", body="none", model="query", websocket=True),
     )  # fmt: skip
     key_headers: tuple[str, ...] = ("authorization", "x-plain-key")
@@ -166,7 +166,7 @@ class PlainDialect:
         return sse(self._error(refusal)) if content_type.startswith("text/event-stream") else b""
 
     def models(self, surface: Surface, entries: Sequence[ModelEntry]) -> bytes:
-        if surface.name == "models.get":
+        if surface.models == "one":
             return orjson.dumps({"id": entries[0].id})
         return orjson.dumps({"data": [{"id": entry.id} for entry in entries]})
 

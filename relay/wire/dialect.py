@@ -40,6 +40,8 @@ class Surface:
     """The answer is a list of objects of this kind: those of other organisations are taken out."""
     deletes: bool = False
     """A successful answer means that the object of the path is gone."""
+    models: Literal["all", "one"] | None = None
+    """The answer tells of models: the relay gives it itself, with what the caller may use."""
     generates: bool = True
     """It makes a model work (and costs); False for the handling of stored objects, models and counting."""
 

@@ -14,7 +14,7 @@ from relay.wire.dialect import ModelEntry, Surface
 def models(surface: Surface, entries: Sequence[ModelEntry]) -> bytes:
     """All models on one page, or the only entry on the surface of a single one."""
     shown = [_shown(entry) for entry in entries]
-    if surface.name == "models.get":
+    if surface.models == "one":
         return orjson.dumps(shown[0])
     ends = {"first_id": entries[0].id, "last_id": entries[-1].id} if entries else {"first_id": None, "last_id": None}
     return orjson.dumps({"data": shown, "has_more": False, **ends})

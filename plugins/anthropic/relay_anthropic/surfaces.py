@@ -34,8 +34,8 @@ SURFACES: tuple[Surface, ...] = (
     _stored("files.retrieve", "GET", _FILE, "file_id"),
     _stored("files.delete", "DELETE", _FILE, "file_id"),
     _stored("files.content", "GET", _FILE + "/content", "file_id"),
-    Surface("models", "GET", "/v1/models", body="none", model="none", generates=False),
-    Surface("models.get", "GET", "/v1/models/{model:path}", body="none", model="path", generates=False),
+    Surface("models", "GET", "/v1/models", body="none", model="none", models="all", generates=False),
+    Surface("models.get", "GET", "/v1/models/{model:path}", body="none", model="path", models="one", generates=False),
 )
 
 MESSAGES = frozenset(("messages", "messages.count_tokens"))

@@ -29,8 +29,12 @@ def _surfaces() -> tuple[tuple[Surface, Operation], ...]:
         for name, verb in _VERBS:
             path = f"{at}/{{model}}:{verb}"
             made.append((Surface(name + mark, "POST", path, model="path", generates=name != "count_tokens"), name))
-        made.append((Surface("models" + mark, "GET", at, body="none", model="none", generates=False), "models"))
-        one = Surface("models.get" + mark, "GET", at + "/{model:path}", body="none", model="path", generates=False)
+        made.append(
+            (Surface("models" + mark, "GET", at, body="none", model="none", models="all", generates=False), "models")
+        )
+        one = Surface(
+            "models.get" + mark, "GET", at + "/{model:path}", body="none", model="path", models="one", generates=False
+        )
         made.append((one, "models.get"))
     return tuple(made)
 

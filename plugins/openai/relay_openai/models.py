@@ -18,7 +18,7 @@ from relay_openai.gather import objects
 def models(surface: Surface, entries: Sequence[ModelEntry]) -> bytes:
     """See `relay.wire.dialect.Dialect.models`."""
     shown = [{"id": e.id, "object": "model", "created": e.created, "owned_by": e.provider} for e in entries]
-    return orjson.dumps(shown[0] if surface.name == "models.retrieve" else {"object": "list", "data": shown})
+    return orjson.dumps(shown[0] if surface.models == "one" else {"object": "list", "data": shown})
 
 
 def list_items(surface: Surface, document: Any) -> Sequence[tuple[str, Path]]:
