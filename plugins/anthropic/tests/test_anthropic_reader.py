@@ -21,6 +21,8 @@ SURFACES = {surface.name: surface for surface in DIALECT.surfaces}
 MESSAGES = SURFACES["messages"]
 SSE = "text/event-stream; charset=utf-8"
 FLAGS: frozenset[Kind] = frozenset(("usage", "stop", "error", "created"))
+ERRORS: frozenset[Kind] = frozenset(("error",))
+STOPS: frozenset[Kind] = frozenset(("stop",))
 
 
 def sse(*documents: dict[str, object]) -> bytes:
@@ -132,8 +134,8 @@ def test_a_stop_is_told_whatever_was_asked_for_before() -> None:
     frames = frames_of([STREAM])
 
     for frame in frames[:-2]:
-        reader.read(frame, ("error",))
-    events = reader.read(frames[-2], ("usage", "stop"))
+        reader.read(frame, ERRORS)
+    events = reader.read(frames[-2], FLAGS)
 
     assert [Usage(input=10, cache_read=5, cache_write_5m=20, cache_write_1h=10, output=44, server_tools=2)] == [
         event.value for event in events if event.kind == "usage"
@@ -167,7 +169,7 @@ def test_each_text_of_a_stream_can_be_replaced_and_every_other_byte_stays() -> N
     expected = STREAM
 
     for frame in frames_of([STREAM]):
-        events = [event for event in reader.read(frame, TEXT_KINDS)]
+        events = list(reader.read(frame, TEXT_KINDS))
         for event in events:
             assert frame.data is not None
             start, end = lens.spans(frame.data, [event.where])[event.where]
@@ -284,7 +286,7 @@ def test_a_whole_message_says_everything_at_once() -> None:
 def test_stop_reasons_are_told_in_the_common_words(raw: str, reason: str) -> None:
     body = orjson.dumps({"type": "message", "content": [], "stop_reason": raw})
 
-    events, _ = read([body], ("stop",), MESSAGES, "application/json")
+    events, _ = read([body], STOPS, MESSAGES, "application/json")
 
     assert [(reason, raw)] == [
         (event.value.reason, event.value.raw) for event in events if isinstance(event.value, Stop)

@@ -16,10 +16,13 @@ from relay.testing.strategies import json_sources, texts
 from relay.values.content import CORE, Content
 from relay.wire import lens
 from relay.wire.dialect import Surface
-from relay.wire.vocabulary import KINDS, TEXT_KINDS, Event
+from relay.wire.vocabulary import KINDS, TEXT_KINDS, Event, Kind
 
 SURFACES = {surface.name: surface for surface in DIALECT.surfaces}
 MESSAGES = SURFACES["messages"]
+TEXT: frozenset[Kind] = frozenset(("text",))
+OPAQUE: frozenset[Kind] = frozenset(("opaque",))
+HIDDEN: frozenset[Kind] = frozenset(("thinking", "tool_args"))
 
 REQUEST: dict[str, Any] = {
     "model": "claude-sonnet-4-5",
@@ -159,7 +162,7 @@ def test_a_signature_is_never_an_event() -> None:
 
 
 def test_the_kinds_that_nobody_asked_for_are_not_given() -> None:
-    events = list(DIALECT.read_call(MESSAGES, REQUEST, ("thinking", "tool_args")))
+    events = list(DIALECT.read_call(MESSAGES, REQUEST, HIDDEN))
 
     assert ["thinking", "tool_args", "tool_args"] == [event.kind for event in events]
 
@@ -168,7 +171,7 @@ def test_the_texts_of_a_batch_stand_in_each_of_its_requests() -> None:
     params = {"model": "m", "system": "S", "messages": [{"role": "user", "content": "U"}]}
     batch = {"requests": [{"custom_id": "a", "params": params}, {"custom_id": "b", "params": params}]}
 
-    events = list(DIALECT.read_call(SURFACES["batches.create"], batch, ("text",)))
+    events = list(DIALECT.read_call(SURFACES["batches.create"], batch, TEXT))
 
     assert [("text", "S"), ("text", "U")] * 2 == told(events)
     assert ("requests", 1, "params", "messages", 0, "content") == events[3].where
@@ -187,7 +190,7 @@ def test_any_text_in_any_spelling_is_found_and_can_be_replaced(words: list[str],
     }
     body = json.dumps(request, ensure_ascii=escaped).encode()
 
-    events = list(DIALECT.read_call(MESSAGES, orjson.loads(body), ("text",)))
+    events = list(DIALECT.read_call(MESSAGES, orjson.loads(body), TEXT))
     changed = lens.replace(body, {event.where: lens.string("x") for event in events})
 
     assert [word for word in words if word] == [word for _, word in told(events)]
@@ -214,9 +217,9 @@ def test_a_request_nested_beyond_reason_is_refused_and_not_followed() -> None:
     nested = orjson.loads(b'{"type":"tool_result","content":' * 500 + b'"x"' + b"}" * 500)
     deep = {"messages": [{"role": "user", "content": [nested]}]}
 
-    assert [] == list(DIALECT.read_call(MESSAGES, deep, ("text",)))
+    assert [] == list(DIALECT.read_call(MESSAGES, deep, TEXT))
     with pytest.raises(Refused, match="bad_request"):
-        list(DIALECT.read_call(MESSAGES, deep, ("opaque",)))
+        list(DIALECT.read_call(MESSAGES, deep, OPAQUE))
 
 
 def test_model_and_stream_flag_are_read_from_the_body() -> None:

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from relay_anthropic.dialect import DIALECT
 
 from relay.wire.sse import sse
-from relay.wire.vocabulary import Usage
+from relay.wire.vocabulary import Kind, Usage
 
 MESSAGES = next(surface for surface in DIALECT.surfaces if surface.name == "messages")
+
+USAGE: frozenset[Kind] = frozenset(("usage",))
 
 
 def body(usage: Any) -> list[Usage]:
@@ -23,15 +25,13 @@ def body(usage: Any) -> list[Usage]:
 def stream(start: Any, *deltas: Any) -> list[Usage]:
     documents = [{"type": "message_start", "message": {"type": "message", "content": [], "usage": start}}]
     documents += [{"type": "message_delta", "delta": {}, "usage": delta} for delta in deltas]
-    return told(b"".join(sse(orjson.dumps(d), d["type"]) for d in documents), "text/event-stream")
+    return told(b"".join(sse(orjson.dumps(d), str(d["type"])) for d in documents), "text/event-stream")
 
 
 def told(source: bytes, content_type: str) -> list[Usage]:
     framer, reader = DIALECT.framer(MESSAGES, content_type), DIALECT.reader(MESSAGES, content_type)
     frames = [*framer.feed(source), *framer.end()]
-    return [
-        event.value for frame in frames for event in reader.read(frame, ("usage",)) if isinstance(event.value, Usage)
-    ]
+    return [event.value for frame in frames for event in reader.read(frame, USAGE) if isinstance(event.value, Usage)]
 
 
 def test_input_tokens_leave_out_what_the_cache_read_and_wrote() -> None:
