@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from relay.wire.framing import Frame
-from relay.wire.vocabulary import Event, Kind, Path, Stop, StopReason, Usage
+from relay.wire.vocabulary import Event, Failure, Kind, Path, Stop, StopReason, Usage
 from relay_openai.errors import failure, read_error
 from relay_openai.gather import Block, Gather, member, objects
-from relay_openai.messages import THINKING, details, read_message, unknown
+from relay_openai.messages import KNOWN, THINKING, details, read_message
 from relay_openai.parts import annotation, part
 from relay_openai.usage import read_usage
 
@@ -67,6 +67,7 @@ def tell_chat(found: Gather, document: Any, where: Path = (), block: Block = ())
             found.created("audio", member(message, "audio", "id"))
         found.whole("text", choice.get("text"), (*mine, "content"), (*here, "text"))
         found.opaque(choice.get("logprobs"), (*here, "logprobs"))
+        found.failure(_choice_error(choice))
         found.stop(_stop(choice.get("finish_reason"), _hint(message)), mine)
     found.usage(*_usage(document, where))
 
@@ -90,20 +91,23 @@ class ChatReader:
 
     def read(self, frame: Frame, kinds: Collection[Kind]) -> Sequence[Event]:
         data = frame.data
-        if data is None or not data.strip():
+        if data is None:
             return ()
-        if data.lstrip().startswith(b"[DONE]"):
-            self._done = True
-            return ()
+        if not data.startswith(b"{"):
+            data = data.strip()
+            self._done = self._done or data.startswith(b"[DONE]")
+            if not data or data.startswith(b"[DONE]"):
+                return ()
         document = frame.document()
         found = Gather(kinds, self._told)
-        error = read_error(document)
-        if error is None and frame.name == "error":
-            error = failure(document)
-        found.failure(error)
         if isinstance(document, dict) and ("choices" in document or "usage" in document):
+            if document.get("error"):
+                found.failure(read_error(document))
             self._chunk(found, document)
-        elif error is None and not _is_silent(document):
+            return found.events
+        error = read_error(document) or (failure(document) if frame.name == "error" else None)
+        found.failure(error)
+        if error is None and not _is_silent(document):
             found.opaque(document, ())
         return found.events
 
@@ -112,64 +116,73 @@ class ChatReader:
         for i, choice in objects(document.get("choices")):
             number = _index(choice, i)
             self._open.add(number)
-            mine, here = ("choice", number), ("choices", i)
             if text:
-                self._choice(found, choice, number, here)
+                self._choice(found, choice, number, ("choices", i))
+            found.failure(_choice_error(choice))
             if reason := choice.get("finish_reason"):
                 self._finished.add(number)
                 if not self._made:
                     # The id stands in every chunk; it is told here, so that no other chunk has to be read for it.
                     self._made = True
                     found.created("chat.completion", document.get("id"))
-                found.stop(_stop(reason, self._hints.get(number)), mine)
-        found.usage(*_usage(document, ()))
+                found.stop(_stop(reason, self._hints.get(number)), ("choice", number))
+        if "usage" in found.kinds:
+            found.usage(*_usage(document, ()))
 
     def _choice(self, found: Gather, choice: dict[str, Any], number: int, here: Path) -> None:
-        mine: Block = ("choice", number)
+        mine = ("choice", number)
         delta = choice.get("delta")
         if isinstance(delta, dict):
-            self._delta(found, delta, number, (*here, "delta"))
-        found.delta("text", choice.get("text"), (*mine, "content"), (*here, "text"))
+            for name, value in delta.items():
+                if value and name != "role":
+                    self._delta(found, name, value, mine, (*here, "delta", name))
+        if "text" in choice:
+            found.delta("text", choice["text"], (*mine, "content"), (*here, "text"))
         found.opaque(choice.get("logprobs"), (*here, "logprobs"))
         message = choice.get("message")
         if isinstance(message, dict):
             # Perplexity repeats all that was said so far beside each delta.
             read_message(found, message, mine, (*here, "message"))
 
-    def _delta(self, found: Gather, delta: dict[str, Any], number: int, here: Path) -> None:
-        mine: Block = ("choice", number)
-        content = delta.get("content")
-        if isinstance(content, list):
-            for k, piece in objects(content):
+    def _delta(self, found: Gather, name: str, value: Any, mine: tuple[str, int], here: Path) -> None:
+        """One member of a delta. Most deltas have one that says something."""
+        if name == "content" and isinstance(value, list):
+            for k, piece in objects(value):
                 # Mistral streams parts: what they are tells the blocks apart, not where they stand.
-                kind = "reasoning" if piece.get("type") == "thinking" else "content"
-                part(found, piece, (*mine, kind), (*here, "content", k), delta=True)
-        else:
-            found.delta("text", content, (*mine, "content"), (*here, "content"))
-        if delta.get("refusal"):
-            self._hints[number] = "refusal"
-            found.delta("text", delta["refusal"], (*mine, "refusal"), (*here, "refusal"))
-        for name in THINKING:
-            found.delta("thinking", delta.get(name), (*mine, name), (*here, name))
-        details(found, delta.get("reasoning_details"), (*mine, "details"), (*here, "reasoning_details"), delta=True)
-        for k, call in objects(delta.get("tool_calls")):
-            self._hints[number] = "tool"
-            block = (*mine, *self._call(call, number, k))
-            path = (*here, "tool_calls", k)
-            found.delta("tool_args", member(call, "function", "arguments"), block, (*path, "function", "arguments"))
-            found.delta("text", member(call, "custom", "input"), block, (*path, "custom", "input"))
-        function = member(delta, "function_call", "arguments")
-        found.delta("tool_args", function, (*mine, "function"), (*here, "function_call", "arguments"))
-        audio = delta.get("audio")
-        if isinstance(audio, dict):
-            found.created("audio", audio.get("id"))
-            found.delta("media", audio.get("data"), (*mine, "audio"), (*here, "audio", "data"))
-            found.delta("text", audio.get("transcript"), (*mine, "transcript"), (*here, "audio", "transcript"))
-        for k, entry in objects(delta.get("annotations")):
-            annotation(found, entry, (*mine, "annotations", k), (*here, "annotations", k))
-        for k, entry in objects(delta.get("images")):
-            part(found, entry, (*mine, "images", k), (*here, "images", k))
-        unknown(found, delta, here)
+                block = "reasoning" if piece.get("type") == "thinking" else name
+                part(found, piece, (*mine, block), (*here, k), delta=True)
+        elif name in ("content", "refusal"):
+            found.delta("text", value, (*mine, name), here)
+            if name == "refusal":
+                self._hints[mine[1]] = "refusal"
+        elif name in THINKING:
+            found.delta("thinking", value, (*mine, name), here)
+        elif name == "tool_calls":
+            self._hints[mine[1]] = "tool"
+            for k, call in objects(value):
+                self._tool(found, call, (*mine, *self._call(call, mine[1], k)), (*here, k))
+        elif name == "function_call":
+            found.delta("tool_args", member(value, "arguments"), (*mine, "function"), (*here, "arguments"))
+        elif name == "reasoning_details":
+            details(found, value, (*mine, "details"), here, delta=True)
+        elif name == "audio":
+            found.created("audio", member(value, "id"))
+            found.delta("media", member(value, "data"), (*mine, "audio"), (*here, "data"))
+            found.delta("text", member(value, "transcript"), (*mine, "transcript"), (*here, "transcript"))
+        elif name == "annotations":
+            for k, entry in objects(value):
+                annotation(found, entry, (*mine, name, k), (*here, k))
+        elif name == "images":
+            for k, entry in objects(value):
+                part(found, entry, (*mine, name, k), (*here, k))
+        elif name not in KNOWN and isinstance(value, (str, dict, list)):
+            found.opaque(value, here)
+
+    @staticmethod
+    def _tool(found: Gather, call: dict[str, Any], block: Block, here: Path) -> None:
+        arguments = member(call, "function", "arguments")
+        found.delta("tool_args", arguments, block, (*here, "function", "arguments"))
+        found.delta("text", member(call, "custom", "input"), block, (*here, "custom", "input"))
 
     def _call(self, call: dict[str, Any], number: int, position: int) -> Block:
         """Which tool call a fragment belongs to. Some servers give several calls one index: their ids tell them apart."""
@@ -185,6 +198,12 @@ class ChatReader:
 def _index(entry: dict[str, Any], position: int) -> int:
     index = entry.get("index")
     return index if isinstance(index, int) and not isinstance(index, bool) else position
+
+
+def _choice_error(choice: dict[str, Any]) -> Failure | None:
+    """OpenRouter reports an upstream's error within the choice."""
+    error = choice.get("error")
+    return failure(error) if error else None
 
 
 def _hint(message: Any) -> StopReason | None:

@@ -23,6 +23,7 @@ _STATUSES: Mapping[str, int] = {
     "content_policy_violation": 400,
     "moderation_blocked": 400,
     "bad_request": 400,
+    "Client specified an invalid argument": 400,
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
     "authentication_error": 401,

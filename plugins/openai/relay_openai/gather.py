@@ -20,12 +20,14 @@ class Gather:
     repeat. A block whose first telling is whole (no deltas came) has the repeat 0.
     """
 
-    __slots__ = ("_told", "events", "kinds")
+    __slots__ = ("_told", "events", "kinds", "tellings")
 
     def __init__(self, kinds: Collection[Kind], told: dict[Block, int] | None = None) -> None:
         self.kinds = kinds
         self.events: list[Event] = []
         self._told: dict[Block, int] = {} if told is None else told
+        self.tellings = 0
+        """How often a block that is new here was told elsewhere: 1 while an answer repeats what was asked."""
 
     def delta(self, kind: Kind, value: Any, block: Block, where: Path) -> None:
         """A piece of a block's text. An empty one says nothing and is no event."""
@@ -73,7 +75,7 @@ class Gather:
         return any(kind in self.kinds for kind in kinds)
 
     def _next(self, block: Block) -> int:
-        repeat = self._told.get(block, 0)
+        repeat = self._told.get(block, self.tellings)
         self._told[block] = repeat + 1
         return repeat
 

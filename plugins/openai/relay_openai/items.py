@@ -139,6 +139,13 @@ def read_settings(found: Gather, document: dict[str, Any], where: Path = ()) -> 
             content(found, value, ("variables", name), (*where, "prompt", "variables", name))
 
 
+def read_echo(found: Gather, document: dict[str, Any], where: Path) -> None:
+    """The same settings in an answer: told for at least the second time, so nobody takes them for what the model says."""
+    found.tellings = 1
+    read_settings(found, document, where)
+    found.tellings = 0
+
+
 def created_by(found: Gather, item: dict[str, Any]) -> None:
     """The objects that an output item leaves at the provider: itself, to be referred to, and the container it ran in."""
     found.created("item", item.get("id"))

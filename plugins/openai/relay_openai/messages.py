@@ -11,7 +11,7 @@ from relay_openai.parts import annotation, content, part
 THINKING = ("reasoning_content", "reasoning")
 """Where providers put what a model thought: DeepSeek, xAI and vLLM in the first, OpenRouter and Groq in the second."""
 
-_KNOWN = frozenset(
+KNOWN: frozenset[str] = frozenset(
     (
         "role",
         "name",
@@ -45,10 +45,11 @@ _KNOWN = frozenset(
         "matched_stop",
     )
 )
+"""Members of messages and deltas that are read, or hold no text; others are opaque."""
 
 
 def read_message(found: Gather, message: dict[str, Any], block: Block, where: Path) -> None:
-    """Every text of a message. A member that is not known is opaque: it may hold anything."""
+    """Every text of a message."""
     content(found, message.get("content"), (*block, "content"), (*where, "content"))
     for name in ("refusal", "content_parts"):
         content(found, message.get(name), (*block, name), (*where, name))
@@ -69,7 +70,10 @@ def read_message(found: Gather, message: dict[str, Any], block: Block, where: Pa
         annotation(found, entry, (*block, "annotations", i), (*where, "annotations", i))
     for i, entry in objects(message.get("images")):
         part(found, entry, (*block, "images", i), (*where, "images", i))
-    unknown(found, message, where)
+    for name, value in message.items():
+        # Under a name that is not known there may be anything.
+        if name not in KNOWN and isinstance(value, (str, dict, list)):
+            found.opaque(value, (*where, name))
 
 
 def _tool_call(found: Gather, call: dict[str, Any], block: Block, where: Path) -> None:
@@ -94,11 +98,3 @@ def details(found: Gather, value: Any, block: Block, where: Path, *, delta: bool
             tell("thinking", entry.get(name), (*block, number, name), (*where, i, name))
         for name in ("data", "signature"):
             found.opaque(entry.get(name), (*where, i, name))
-
-
-def unknown(found: Gather, message: dict[str, Any], where: Path) -> None:
-    """What stands in a message or delta under a name that is not known."""
-    if "opaque" in found.kinds:
-        for name, value in message.items():
-            if name not in _KNOWN and isinstance(value, (str, dict, list)):
-                found.opaque(value, (*where, name))

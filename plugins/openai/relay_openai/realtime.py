@@ -13,7 +13,7 @@ from relay.wire.framing import Frame
 from relay.wire.vocabulary import Event, Kind, Stop, StopReason
 from relay_openai.errors import failure
 from relay_openai.gather import Block, Gather, member, number, objects
-from relay_openai.items import CALLS, created_by, read_item, read_settings
+from relay_openai.items import CALLS, created_by, read_echo, read_item
 from relay_openai.parts import part
 from relay_openai.usage import read_usage
 
@@ -35,7 +35,7 @@ _HEARD = "conversation.item.input_audio_transcription"
 _ITEMS = re.compile(r"conversation\.item\.(created|added|done|retrieved)|response\.output_item\.(added|done)")
 _SILENT = re.compile(
     r"(input|output)_audio_buffer\.\w+|conversation\.(created|item\.(deleted|truncated))|rate_limits\.updated"
-    r"|response\.created|response\.mcp_call\.\w+|mcp_list_tools\.\w+|keepalive|ping"
+    r"|response\.created|(response\.mcp_call|mcp_list_tools)\.(in_progress|completed|failed)|keepalive|ping"
 )
 _STATUSES: dict[str, StopReason] = {"completed": "end", "incomplete": "incomplete", "cancelled": "incomplete"}
 
@@ -66,7 +66,7 @@ class RealtimeReader:
         elif type_.startswith(("session.", "transcription_session.")):
             session = document.get("session")
             if isinstance(session, dict):
-                read_settings(found, session, ("session",))
+                read_echo(found, session, ("session",))
         else:
             self._told_text(found, type_, document)
         return found.events
@@ -102,7 +102,7 @@ class RealtimeReader:
         response = document.get("response")
         if not isinstance(response, dict):
             return
-        read_settings(found, response, ("response",))
+        read_echo(found, response, ("response",))
         for i, item in objects(response.get("output")):
             id = item.get("id")
             read_item(found, item, ("item", id if isinstance(id, str) else i), ("response", "output", i))

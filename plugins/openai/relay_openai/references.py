@@ -19,7 +19,17 @@ _SINGLE = frozenset(
 )
 _SEVERAL = frozenset(("file_ids", "vector_store_ids"))
 _FREE = frozenset(
-    ("metadata", "parameters", "schema", "input_schema", "json_schema", "attributes", "arguments", "logit_bias")
+    (
+        "metadata",
+        "client_metadata",
+        "parameters",
+        "schema",
+        "input_schema",
+        "json_schema",
+        "attributes",
+        "arguments",
+        "logit_bias",
+    )
 )
 """Members that may be named anything: what looks like an id there is none."""
 

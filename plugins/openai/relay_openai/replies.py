@@ -17,9 +17,9 @@ _TELLS: dict[str, Tell] = {
     "chat": chat.tell_chat,
     "completions": chat.tell_chat,
     "responses": responses.tell_response,
-    "responses.retrieve": responses.tell_response,
-    "responses.cancel": responses.tell_response,
-    "responses.compact": responses.tell_response,
+    "responses.retrieve": responses.tell_retrieved,
+    "responses.cancel": responses.tell_retrieved,
+    "responses.compact": responses.tell_retrieved,
     "embeddings": tell_embeddings,
     "moderations": tell_moderations,
     "rerank": tell_rerank,
@@ -54,7 +54,8 @@ def reader(surface: Surface, content_type: str) -> Reader:
         return PieceReader("media")
     if surface.name.startswith("audio.") and content_type and not _is_json(content_type):
         return PlainReader()
-    return WholeReader(_TELLS.get(surface.name) or tell_stored(surface))
+    tell = _TELLS.get(surface.name)
+    return WholeReader(tell or tell_stored(surface), is_new=surface.generates)
 
 
 def marks(surface: Surface, kinds: Collection[Kind]) -> tuple[bytes, ...] | None:
@@ -74,7 +75,7 @@ def marks(surface: Surface, kinds: Collection[Kind]) -> tuple[bytes, ...] | None
 
 def _stream(surface: Surface) -> Reader:
     if surface.name.startswith("responses"):
-        return responses.ResponsesReader()
+        return responses.ResponsesReader(is_new=surface.generates)
     if surface.name.startswith(("images.", "audio.")):
         return media.MediaReader()
     return chat.ChatReader()

@@ -13,7 +13,7 @@ from relay.wire.framing import Frame
 from relay.wire.vocabulary import Event, Kind, Path, Stop
 from relay_openai.errors import failure, read_error
 from relay_openai.gather import Block, Gather, member, number, objects
-from relay_openai.items import CALLS, created_by, read_item, read_settings
+from relay_openai.items import CALLS, created_by, read_echo, read_item
 from relay_openai.parts import annotation, part
 from relay_openai.usage import read_usage, with_pieces
 
@@ -49,7 +49,8 @@ _DELTAS: dict[str, tuple[Kind, tuple[str, ...]]] = {
 _FIELDS = ("text", "refusal", "arguments", "input", "code", "command", "diff", "transcript")
 """Where the event that ends such a text says all of it."""
 _SILENT = re.compile(
-    r"response\.(\w+_call|mcp_list_tools|reasoning_\w+|compaction|steer|audio)\.\w+|keepalive|ping|rate_limits\.updated"
+    r"response\.\w+\.(in_progress|searching|interpreting|generating|calling|compacting|completed|incomplete|failed)"
+    r"|keepalive|ping|rate_limits\.updated"
 )
 """Events that tell of progress only."""
 _TERMINAL = frozenset(
@@ -59,12 +60,17 @@ _HOLDERS = frozenset((*_TERMINAL, "response.created", "response.queued", "respon
 
 
 def tell_response(found: Gather, document: Any) -> None:
-    """A response that is not streamed, or is retrieved."""
+    """A new response that is not streamed."""
+    found.created("response", member(document, "id"))
+    tell_retrieved(found, document)
+
+
+def tell_retrieved(found: Gather, document: Any) -> None:
+    """A response that is there already: what the background has made of it."""
     if not isinstance(document, dict) or not isinstance(document.get("output"), list):
         if not read_error(document):
             found.opaque(document, ())
         return
-    found.created("response", document.get("id"))
     read_response(found, document, ())
 
 
@@ -74,7 +80,9 @@ def read_response(found: Gather, response: dict[str, Any], where: Path, *, made:
     :param made: are its items new? False where they have been told before.
     """
     if found.wants("text", "tool_args", "thinking", "media", "opaque"):
-        read_settings(found, response, where)
+        read_echo(found, response, where)
+        # Not OpenAI's, but some servers write what the SDKs compute.
+        found.whole("text", response.get("output_text"), ("output_text",), (*where, "output_text"))
         for i, item in enumerate(_list(response.get("output"))):
             read_item(found, item, ("item", i), (*where, "output", i))
     if made:
@@ -96,7 +104,9 @@ def read_response(found: Gather, response: dict[str, Any], where: Path, *, made:
 class ResponsesReader:
     """Reads the events of one streamed response."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_new: bool = True) -> None:
+        """:param is_new: it is being made; False: it is retrieved, so it is no failure of this call if it had failed."""
+        self._is_new = is_new
         self._told: dict[Block, int] = {}
         self._made: set[str] = set()
         self.complete = False
@@ -125,9 +135,10 @@ class ResponsesReader:
         if not isinstance(response, dict):
             response = {}
         terminal = type_ in _TERMINAL
-        if type_ == "response.failed" or (terminal and response.get("error")):
-            found.failure(failure(response.get("error") or {}), ("response", "error"))
-        self._once(found, "response", response.get("id"))
+        if self._is_new:
+            if type_ == "response.failed" or (terminal and response.get("error")):
+                found.failure(failure(response.get("error") or {}), ("response", "error"))
+            self._once(found, "response", response.get("id"))
         for _, item in objects(response.get("output")):
             self._item(found, item)
         read_response(found, response, ("response",), made=False)

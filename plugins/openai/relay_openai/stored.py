@@ -25,7 +25,7 @@ def tell_stored(surface: Surface) -> Tell:
         return lambda found, document: _tell_batch(found, document, surface)
     if surface.name == "responses.input_items" or surface.name.startswith("conversations.items."):
         return lambda found, document: _tell_items(found, document, surface)
-    if surface.name == "vector_stores.search":
+    if surface.name in ("vector_stores.search", "vector_stores.files.content"):
         return _tell_hits
     return lambda found, document: _tell_object(found, document, surface)
 
@@ -90,4 +90,6 @@ def _tell_hits(found: Gather, document: Any) -> None:
     content(found, member(document, "search_query"), ("query",), ("search_query",))
     for i, hit in objects(member(document, "data")):
         content(found, hit.get("content"), ("hit", i), ("data", i, "content"))
+        # A file's content comes as parts, with nothing around them.
+        found.whole("text", hit.get("text"), ("hit", i, "text"), ("data", i, "text"))
         found.whole("text", hit.get("filename"), ("hit", i, "filename"), ("data", i, "filename"))

@@ -119,8 +119,8 @@ SURFACES: tuple[Surface, ...] = (
     _seen("containers.list", "/v1/containers", lists="container"),
     _seen("containers.retrieve", _CONTAINER, "container_id"),
     _gone("containers.delete", _CONTAINER, "container_id"),
-    # A container's files belong to it; they are made by upload or from a stored file.
-    _made("containers.files.create", _CONTAINER + "/files", body="multipart", objects=("container_id",)),
+    # From a stored file only: a form could name somebody else's file, and forms are not looked through for ids.
+    _made("containers.files.create", _CONTAINER + "/files", objects=("container_id",)),
     _seen("containers.files.list", _CONTAINER + "/files", "container_id"),
     _seen("containers.files.retrieve", _CONTAINER + "/files/{file_id}", "container_id"),
     Surface(

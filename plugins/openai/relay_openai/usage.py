@@ -119,7 +119,8 @@ def _buckets(source: dict[str, Any], plain: Plain, hidden: Literal["reasoning", 
         audio_output=audio_output,
         image_output=image_output,
         audio_ms=audio_ms,
-        server_tools=_of(source, "num_search_queries"),
+        # Perplexity's searches, xAI's sources.
+        server_tools=_of(source, "num_search_queries") or _of(source, "num_sources_used"),
         total=total,
     )
     if total is not None and usage.tokens != total:

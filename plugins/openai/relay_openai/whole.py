@@ -17,28 +17,34 @@ Tell = Callable[[Gather, Any], None]
 class WholeReader:
     """Reads a JSON body; `tell` knows what stands in it. It is complete when it parses."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Tell, *, is_new: bool = True) -> None:
+        """:param is_new: it answers what was generated now; False: it may be a stored object with an error of its own."""
         self._tell = tell
+        self._is_new = is_new
         self.complete = False
 
     def read(self, frame: Frame, kinds: Collection[Kind]) -> Sequence[Event]:
         document = frame.document()
         self.complete = True
         found = Gather(kinds)
-        found.failure(read_error(document))
+        if self._is_new or not isinstance(document, dict) or "id" not in document:
+            found.failure(read_error(document))
         self._tell(found, document)
         return found.events
 
 
 class PlainReader:
-    """Reads an answer that is text and nothing else (a transcript, subtitles). Its place is all of the payload."""
+    """Reads an answer that is text and nothing else (a transcript, subtitles).
+
+    It has no place within JSON in which it could be changed, so it is opaque to those who change texts.
+    """
 
     complete = True
 
     def read(self, frame: Frame, kinds: Collection[Kind]) -> Sequence[Event]:
-        if not frame.data or "text" not in kinds:
+        if not frame.data or "opaque" not in kinds:
             return ()
-        return (Event("text", Content(frame.data.decode("utf-8", "replace")), ("text",), 0, True, (), source=True),)
+        return (Event("opaque", Content(frame.data), ("text",), 0, True, ()),)
 
 
 class PieceReader:

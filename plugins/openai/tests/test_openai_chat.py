@@ -165,7 +165,7 @@ def test_with_two_choices_both_must_finish(kit: Any) -> None:
         (b'data: {"error":{"message":"key","code":"401"}}\n\n', 401, "", "key"),
         (
             b'data: {"error":"words","code":"Client specified an invalid argument"}\n\n',
-            500,
+            400,
             "Client specified an invalid argument",
             "words",
         ),

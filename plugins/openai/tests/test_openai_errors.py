@@ -164,7 +164,7 @@ def test_a_json_body_cannot_be_mended(kit: Any) -> None:
         (
             "xai",
             {"code": "Client specified an invalid argument", "error": "Incorrect API key provided"},
-            500,
+            400,
             "Client specified an invalid argument",
         ),
         ("openrouter", {"error": {"message": "m", "code": 402}}, 402, ""),

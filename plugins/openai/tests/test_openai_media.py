@@ -89,11 +89,11 @@ def test_a_transcript_is_charged_by_tokens_or_by_length(kit: Any, usage: dict[st
     assert streamed.complete
 
 
-def test_a_plain_transcript_is_text_in_one_place(kit: Any) -> None:
+def test_a_plain_transcript_has_no_place_to_be_changed_in(kit: Any) -> None:
     told = kit.read("audio.translations", b"1\n00:00 --> 00:01\nHi \xe9", "text/plain; charset=utf-8")
 
-    assert ["1\n00:00 --> 00:01\nHi �"] == told.only("text")
-    assert () == told.events[0].where
+    assert ["1\n00:00 --> 00:01\nHi �"] == told.only("opaque")
+    assert [] == told.only("text")
     assert told.complete
 
 
@@ -188,7 +188,7 @@ def test_a_session_tells_both_sides_and_every_usage(kit: Any) -> None:
 
     heard, said = ("item", "item_0", "content", 0, "transcript"), ("item", "item_1", "content", 0, "transcript")
     assert {
-        ("instructions",): "Be kind",
+        ("instructions", 1): "Be kind",
         heard: "Hel",
         (*heard, 1): "Hello",
         said: "Hi",
@@ -301,7 +301,12 @@ BATCH_USAGE = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
         ),
         ("vector_stores.create", {"id": "vs_1", "object": "vector_store"}, [("vector_store", "vs_1")]),
         ("containers.create", {"id": "cntr_1", "object": "container"}, [("container", "cntr_1")]),
-        ("responses.retrieve", {"id": "resp_1", "object": "response", "output": []}, [("response", "resp_1")]),
+        ("responses.retrieve", {"id": "resp_1", "object": "response", "output": []}, []),
+        (
+            "responses.retrieve",
+            {"id": "resp_1", "output": [{"id": "msg_1", "type": "message", "content": []}]},
+            [("item", "msg_1")],
+        ),
         ("chat.retrieve", {"id": "chatcmpl-1", "choices": []}, []),
     ],
 )

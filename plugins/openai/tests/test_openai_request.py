@@ -385,3 +385,16 @@ def test_what_only_looks_like_an_id_is_no_reference(kit: Any) -> None:
     }
 
     assert () == DIALECT.references(kit.surface("responses"), body)
+
+
+def test_what_agents_send_besides_is_neither_text_nor_a_reference(kit: Any) -> None:
+    body = {
+        "model": "m",
+        "input": "x",
+        "tools": [{"type": "web_search"}, {"type": "namespace", "name": "n", "tools": []}],
+        "client_metadata": {"file_id": "x", "content": "y"},
+        "metadata": {"text": "z"},
+    }
+
+    assert ["x"] == [kit.opened(event) for event in told(kit, "responses", body, *KINDS)]
+    assert () == DIALECT.references(kit.surface("responses"), body)

@@ -99,9 +99,8 @@ def test_a_stream_tells_each_text_and_each_of_its_repeats(kit: Any) -> None:
     thought: tuple[Any, ...] = ("item", 0, "summary", 0)
     arguments: tuple[Any, ...] = ("item", 2, "arguments")
     assert {
-        ("instructions",): "Be kind",
-        ("instructions", 1): "Be kind",
-        ("instructions", 2): "Be kind",
+        # What was asked is told again, three times.
+        **{("instructions", repeat): "Be kind" for repeat in (1, 2, 3)},
         text: "Hi 雪",
         **{(*text, repeat): "Hi 雪" for repeat in (1, 2, 3, 4)},
     } == told.words("text")
@@ -203,7 +202,7 @@ def test_a_stream_without_a_terminal_event_is_not_complete(kit: Any) -> None:
 def test_a_whole_response_tells_the_same_blocks(kit: Any) -> None:
     told = kit.read("responses", response("completed", [REASONING, MESSAGE, CALL], usage=USAGE))
 
-    assert {("instructions",): "Be kind", ("item", 1, "content", 0): "Hi 雪"} == told.words("text")
+    assert {("instructions", 1): "Be kind", ("item", 1, "content", 0): "Hi 雪"} == told.words("text")
     assert {("item", 2, "arguments"): '{"a":1}'} == told.words("tool_args")
     assert [TOLD] == told.only("usage")
     assert Created("response", "resp_1") in told.only("created")
@@ -305,3 +304,23 @@ def test_progress_tells_nothing_and_what_is_not_known_is_opaque(kit: Any, silent
     assert ["opaque"] == [
         told.kind for told in kit.read("responses", kit.stream(event("response.telepathy")), kit.SSE).events
     ]
+
+
+def test_a_retrieved_response_that_had_failed_is_no_failure_of_retrieving_it(kit: Any) -> None:
+    failed = response("failed", error={"code": "server_error", "message": "m"}, usage=USAGE)
+
+    for told in (
+        kit.read("responses.retrieve", failed),
+        kit.read("responses.cancel", failed),
+        kit.read("responses.retrieve", kit.stream(event("response.failed", response=failed)), kit.SSE),
+    ):
+        assert [] == told.only("error", "created")
+        assert [TOLD] == told.only("usage")
+        assert told.complete
+    assert [500] == [each.status for each in kit.read("responses.retrieve", {"error": {"message": "m"}}).only("error")]
+
+
+def test_the_beginning_of_a_response_says_nothing_that_is_new(kit: Any) -> None:
+    begun = kit.read("responses", kit.stream(*STREAM[:3], *STREAM[9:11]), kit.SSE)
+
+    assert all(event.repeat for event in begun.events if event.kind in ("text", "thinking", "tool_args"))

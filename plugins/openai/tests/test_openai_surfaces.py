@@ -61,11 +61,11 @@ def test_names_are_unique_and_no_two_templates_are_alike() -> None:
 
 
 def test_every_id_in_a_path_belongs_to_somebody() -> None:
-    # An item belongs to its conversation, a container's file to its container, and a model to nobody.
+    # An item belongs to its conversation, a container's file to its container, a store's batch to its store; a model to nobody.
     for surface in DIALECT.surfaces:
         ids = {parameter[0] for parameter in PARAMETER.findall(surface.path)} - {"item_id", "model"}
-        if surface.name.startswith("containers.files"):
-            ids -= {"file_id"}
+        ids -= {"file_id"} if surface.name.startswith("containers.files") else set()
+        ids -= {"batch_id"} if surface.name.startswith("vector_stores.batches") else set()
 
         assert ids == set(surface.objects)
 
@@ -130,7 +130,7 @@ def test_an_id_that_could_lead_elsewhere_is_refused(kit: Any, id: str) -> None:
 @pytest.mark.parametrize("model", ["../files", "a//b", "/a", "a/", "a?b=c", "a#", ""])
 def test_a_model_that_could_lead_elsewhere_is_refused(kit: Any, model: str) -> None:
     with pytest.raises(Refused, match="invalid_path"):
-        DIALECT.place(kit.surface("models.retrieve"), {"model": model}, "", None)
+        DIALECT.place(kit.surface("models.get"), {"model": model}, "", None)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_model_that_could_lead_elsewhere_is_refused(kit: Any, model: str) -> N
         ("batches.create", {}, "", {"input_file_id": "file-1"}, Asked(None, False)),
         ("uploads.complete", {"upload_id": "u"}, "", {"part_ids": []}, Asked(None, False)),
         ("conversations.create", {}, "", None, Asked(None, False)),
-        ("models.retrieve", {"model": "org/m"}, "", None, Asked("org/m", False)),
+        ("models.get", {"model": "org/m"}, "", None, Asked("org/m", False)),
         ("realtime", {}, "model=gpt%2Drealtime", None, Asked("gpt-realtime", False)),
         ("realtime", {}, "intent=transcription", None, Asked(None, False)),
     ],
@@ -241,8 +241,8 @@ def test_no_key_or_account_goes_to_a_provider_and_none_comes_back() -> None:
 def test_models_are_listed_in_openai_s_words(kit: Any) -> None:
     entries = [ModelEntry("gpt-4o", "openai", 7), ModelEntry("claude")]
 
-    listed = orjson.loads(DIALECT.models(kit.surface("models.list"), entries))
-    single = orjson.loads(DIALECT.models(kit.surface("models.retrieve"), entries[:1]))
+    listed = orjson.loads(DIALECT.models(kit.surface("models"), entries))
+    single = orjson.loads(DIALECT.models(kit.surface("models.get"), entries[:1]))
 
     assert {"id": "gpt-4o", "object": "model", "created": 7, "owned_by": "openai"} == single
     assert ("list", ["gpt-4o", "claude"]) == (listed["object"], [entry["id"] for entry in listed["data"]])
@@ -254,7 +254,7 @@ def test_the_objects_of_a_list_are_found_with_their_places(kit: Any) -> None:
     assert [("file-1", ("data", 0)), ("", ("data", 1)), ("file-2", ("data", 2))] == DIALECT.list_items(
         kit.surface("files.list"), answer
     )
-    assert () == DIALECT.list_items(kit.surface("models.list"), answer)
+    assert () == DIALECT.list_items(kit.surface("models"), answer)
 
 
 @pytest.mark.parametrize(
