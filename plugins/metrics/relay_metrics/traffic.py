@@ -115,8 +115,10 @@ class Traffic:
         pending, self._pending = self._pending, {}
         for (dialect, surface, outcome, status, provider, model), requests in pending.items():
             self._requests.of((dialect, surface, outcome, status, provider, model)).inc(requests.count)
-            _pour(requests.durations, self._durations.of((dialect, surface, provider, model)))
-            _pour(requests.first_events, self._first_events.of((dialect, surface, provider, model)))
+            place = (dialect, surface, provider, model)
+            _pour(requests.durations, self._durations.of(place))
+            if any(requests.first_events.counts):
+                _pour(requests.first_events, self._first_events.of(place))
         attempts, self._pending_attempts = self._pending_attempts, {}
         for (provider, model, outcome, status), tally in attempts.items():
             self._attempts.of((provider, outcome, status)).inc(tally.count)
@@ -158,8 +160,6 @@ def _class(status: int | None) -> str:
 
 def _pour(times: Times, histogram: Any) -> None:
     """Add times to a histogram's series. prometheus-client has no public way to add many at once; a test pins this one."""
-    if not any(times.counts):
-        return
     histogram._sum.inc(times.total_s)
     for bucket, count in zip(histogram._buckets, times.counts, strict=True):
         if count:

@@ -31,6 +31,7 @@ async def test_a_request_is_counted_by_what_it_was_and_what_became_of_it(
     assert 1 == seen.of("relay_requests_total", outcome="failed", status="5xx", provider="none", **labels)
     assert 1 == seen.of("relay_errors_total", dialect="fake", code="no_target")
     assert 3 == seen.of("relay_request_seconds_count", **labels)
+    assert seen.of("relay_first_event_seconds_count", provider="none") is None
 
 
 async def test_the_time_to_the_first_content_falls_into_its_bucket(opened: Any, scrape: Any, exchange: Any) -> None:

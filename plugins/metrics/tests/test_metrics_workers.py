@@ -33,24 +33,29 @@ with Folder(Path(sys.argv[1])).joined():
 
 
 @pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Start another process that has its figures in the folder, and has written them."""
+def worker(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start another process that has its figures in the folder; it is returned when it has written them."""
     started: list[subprocess.Popen[str]] = []
 
-    def start() -> subprocess.Popen[str]:
+    def start(*, wait: bool = True) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-c", WORKER, str(tmp_path / "metrics")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         started.append(process)
-        assert process.stdout is not None
-        assert "ready\n" == process.stdout.readline()
+        if wait:
+            written(process)
         return process
 
     yield start
     for process in started:
         process.kill()
         process.communicate()
+
+
+def written(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert "ready\n" == process.stdout.readline()
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -110,6 +115,19 @@ async def test_the_first_process_empties_the_folder_and_later_ones_do_not(
 
     assert fresh.of("work_total") is None
     assert 20 == joined.of("work_total")
+
+
+async def test_processes_that_start_together_do_not_empty_the_folder_for_each_other(
+    opened: Any, scrape: Any, worker: Any
+) -> None:
+    together = [worker(wait=False) for _ in range(4)]
+    for process in together:
+        written(process)
+
+    async with opened() as metrics:
+        seen = await scrape(metrics)
+
+    assert 40 == seen.of("work_total")
 
 
 async def test_the_folder_is_only_for_its_owner(opened: Any, tmp_path: Path) -> None:

@@ -112,17 +112,6 @@ class ProviderSettings(Settings):
             raise ValueError("found a user, a query or a fragment, expected only scheme, host and path")
         return base_url.rstrip("/")
 
-    @model_validator(mode="after")
-    def _plain_text_is_meant(self) -> Self:
-        faults = Faults("provider")
-        if self.base_url.startswith("http://") and not self.allow_private:
-            faults.note(
-                "found http://, expected https://; plain text is only for a provider in your own network: then set `allow_private: true`",
-                "base_url",
-            )
-        faults.raise_any()
-        return self
-
 
 class TargetSettings(Settings):
     """One provider that can answer for a model."""
@@ -178,8 +167,7 @@ class RoutingSettings(Settings):
     def _fits_together(self, info: ValidationInfo) -> Self:
         faults = Faults("routing")
         context: Any = info.context
-        if isinstance(context, dict):
-            self._check_surroundings(faults, context)
+        self._check_providers(faults, context if isinstance(context, dict) else {})
         for name, targets in self.models.items():
             self._check_model(faults, name, targets)
         patterns = Names({name: None for name in self.models if "*" in name})
@@ -203,14 +191,26 @@ class RoutingSettings(Settings):
         faults.raise_any()
         return self
 
-    def _check_surroundings(self, faults: Faults, context: dict[str, Any]) -> None:
-        """What depends on the rest of the configuration, as far as it is told."""
+    def _check_providers(self, faults: Faults, context: dict[str, Any]) -> None:
+        """Here and not with each provider, so that these faults are found together with the others.
+
+        :param context: the rest of the configuration, as far as it is told.
+        """
         for name, provider in self.providers.items():
             if "dialects" in context and provider.dialect not in context["dialects"]:
                 faults.note(_one_of("dialect", provider.dialect, context["dialects"]), "providers", name, "dialect")
-            if context.get("plain_text") == "refuse" and provider.base_url.startswith("http://"):
+            if not provider.base_url.startswith("http://"):
+                continue
+            if context.get("plain_text") == "refuse":
                 faults.note(
                     "found http://, expected https://, because of `plain_text: refuse`", "providers", name, "base_url"
+                )
+            elif not provider.allow_private:
+                faults.note(
+                    "found http://, expected https://; for a provider in your own network set `allow_private: true`",
+                    "providers",
+                    name,
+                    "base_url",
                 )
 
     def _check_model(self, faults: Faults, name: str, targets: list[TargetSettings]) -> None:

@@ -63,9 +63,14 @@ def exchange() -> Callable[..., Exchange]:
     """An exchange: `exchange("gpt-4o", dialect="blue", models=("gpt-*",))`."""
 
     def make_exchange(
-        model: str | None, *, dialect: str = "blue", surface: str = "chat", models: tuple[str, ...] | None = None
+        model: str | None,
+        *,
+        dialect: str = "blue",
+        surface: str = "chat",
+        models: tuple[str, ...] | None = None,
+        lists: Any = None,
     ) -> Exchange:
-        call = Call(DIALECTS[dialect], Surface(surface, "POST", "/v1/x"), model=model)
+        call = Call(DIALECTS[dialect], Surface(surface, "POST", "/v1/x", models=lists), model=model)
         engine: Any = SimpleNamespace()
         made = Exchange(call, Client("192.0.2.7"), engine)
         made.caller = Caller("acme", "key_a", models=models)

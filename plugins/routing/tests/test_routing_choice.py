@@ -205,10 +205,10 @@ async def test_a_request_without_a_model_is_refused_where_nobody_speaks_its_dial
         assert "dialect_not_offered" == (await refused(routing, exchange(None, dialect="green"))).code
 
 
-@pytest.mark.parametrize("surface", ["models", "models.get"])
-async def test_lists_of_models_are_left_to_the_core(opened: Any, exchange: Any, surface: str) -> None:
+@pytest.mark.parametrize("lists", ["all", "one"])
+async def test_lists_of_models_are_left_to_the_core(opened: Any, exchange: Any, lists: str) -> None:
     async with opened({"providers": {"one": PROVIDERS["one"]}}) as routing:
-        assert [] == await routed(routing, exchange("nothing", surface=surface, dialect="green"))
+        assert [] == await routed(routing, exchange("nothing", lists=lists, dialect="green"))
 
 
 async def test_targets_that_somebody_has_set_already_stay(opened: Any, exchange: Any, fake_relay: Any) -> None:
