@@ -47,6 +47,30 @@ async def test_a_client_that_leaves_is_counted_with_what_it_was_sent(simulator):
     assert {} == one["reported"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_every_bucket_is_reported_where_the_dialect_has_it(simulator, stream):
+    async with simulator.chat(
+        "[[sim cached=3 written=5 reasoning=2]]", stream=stream, stream_options={"include_usage": True}
+    ) as response:
+        await response.read()
+
+    one = await simulator.tally(response.headers["x-request-id"])
+
+    served, reported = one["served"], one["reported"]
+    assert (3, 5, 2) == (served["cache_read"], served["cache_write_5m"], served["reasoning"])
+    assert 5 == reported["prompt_tokens_details.cache_write_tokens"]
+    assert reported["total_tokens"] == sum(served.values())
+
+
+async def test_gemini_writes_no_cache(simulator):
+    body = {"contents": [{"parts": [{"text": "[[sim written=5 say=abcd]]"}]}]}
+
+    async with simulator.post("/gemini/v1beta/models/gemini-2.5-pro:generateContent", body) as response:
+        await response.read()
+
+    assert {"input": 12, "output": 1} == (await simulator.tally(response.headers["x-request-id"]))["served"]
+
+
 async def test_sums_go_by_dialect_and_model_and_can_be_reset(simulator):
     for text in ("[[sim say=abcd]]", "[[sim say=abcd]]", "[[sim status=500]]"):
         await (await simulator.chat(text)).read()

@@ -1,4 +1,4 @@
-"""Gemini's dialect: every endpoint, below `/v1` and below `/v1beta`."""
+"""Gemini's dialect: every endpoint, below `/v1`, `/v1beta` and `/v1alpha`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from relay_simulator.gemini.manner import MANNER
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
     Endpoint(one.method, f"/{version}{one.path}", one.surface, one.run)
-    for version in ("v1", "v1beta")
+    for version in ("v1", "v1beta", "v1alpha")
     for one in (*generate.ENDPOINTS, *embed.ENDPOINTS, *models.ENDPOINTS)
 )
 

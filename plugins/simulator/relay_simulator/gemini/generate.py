@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import orjson
 from aiohttp import web
@@ -70,7 +71,9 @@ def _speak(serving: Serving) -> tuple[list[Speech], Usage]:
     if candidates is not None and (not isinstance(candidates, int) or not 1 <= candidates <= 8):
         raise Fault(400, "candidateCount must be between 1 and 8.")
     spoken = [compose(ask, serving.script, choice=at) for at in range(candidates or 1)]
-    return spoken, consumed(ask, serving.script, [one.size for one in spoken], spoken[0].reasoning)
+    consumption = consumed(ask, serving.script, [one.size for one in spoken], spoken[0].reasoning)
+    # Gemini knows no writing into its cache: what a script asks to be written is plain input.
+    return spoken, replace(consumption, input=consumption.input + consumption.cache_write_5m, cache_write_5m=0)
 
 
 def _shows_thoughts(serving: Serving) -> bool:
@@ -98,7 +101,7 @@ def _calls(speech: Speech) -> list[Document]:
 
 
 def _usage(usage: Usage) -> Document:
-    prompt = usage.input + usage.cache_read + usage.cache_write_5m
+    prompt = usage.input + usage.cache_read
     document: Document = {
         "promptTokenCount": prompt,
         "candidatesTokenCount": usage.output,

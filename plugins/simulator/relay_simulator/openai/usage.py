@@ -9,11 +9,14 @@ from relay_simulator.figures import total
 
 def of_chat(usage: Usage) -> Document:
     """For chat completions and completions."""
+    read = {"cached_tokens": usage.cache_read, "audio_tokens": 0}
+    if usage.cache_write_5m:
+        read["cache_write_tokens"] = usage.cache_write_5m
     return {
         "prompt_tokens": _input(usage),
         "completion_tokens": usage.output + usage.reasoning,
         "total_tokens": total(usage),
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read, "audio_tokens": 0},
+        "prompt_tokens_details": read,
         "completion_tokens_details": {
             "reasoning_tokens": usage.reasoning,
             "audio_tokens": 0,
