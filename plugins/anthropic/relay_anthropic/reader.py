@@ -118,7 +118,11 @@ class StreamReader:
             at: Path = ("delta", "citation")
             for finding in read_content(citation, at):
                 events += _event(finding, (*block, "citation", self._cited, *finding.path[2:]), kinds)
-        elif kind != "signature_delta":
+        elif kind == "signature_delta":
+            # It is the last of its block: what is held back of the thinking goes before it.
+            if "stop" in kinds and "thinking" in kinds:
+                events.append(Event("stop", Stop("end", kind), block))
+        else:
             events += _opaque(delta, ("delta",), kinds)
         return events
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
+from urllib.parse import unquote
 
 import orjson
 
@@ -43,7 +44,7 @@ _SILENT = frozenset(
     )
 )
 """Members of a part that say how its content is to be taken."""
-_FILE = re.compile(r"(?:^|/)(files/[A-Za-z0-9._-]+)$")
+_FILE = re.compile(r"/v\d\w*/+(files/[^/?#\s]+)", re.IGNORECASE)
 
 
 DEEPEST = 100
@@ -154,11 +155,12 @@ def _value(holder: Any, name: str, role: Role, at: Path) -> Iterator[Finding]:
 def _file(data: Any, at: Path) -> Iterator[Finding]:
     """A file that was uploaded to an account, or lies in its storage. Other addresses belong to nobody's account."""
     for key, uri in member(data, "fileUri"):
-        if isinstance(uri, str):
-            if match := _FILE.search(uri.partition("?")[0]):
-                yield Finding("reference", match[1], (*at, key))
-            elif uri.startswith("gs://"):
-                yield Finding("reference", uri, (*at, key))
+        if not isinstance(uri, str) or not uri:
+            continue
+        if match := _FILE.search(unquote(uri)):
+            yield Finding("reference", match[1], (*at, key))
+        elif "://" not in uri or not uri.lower().startswith(("http:", "https:")):
+            yield Finding("reference", uri, (*at, key))
 
 
 def closed(finding: Finding) -> tuple[Content, bool]:

@@ -68,8 +68,8 @@ class AnswerReader:
     """Reads answers and their chunks.
 
     All text of a candidate is one block, `(index,)`, and all its thoughts another, since parts have no number that would go on
-    from chunk to chunk; calls, code and media come whole, are blocks of their own, and are told to whoever reads text as a `stop` of the
-    text before them. Each chunk's usage is the whole so far, so
+    from chunk to chunk; calls, code and media come whole and are blocks of their own. That a thought or a text ends, because something
+    else follows, is told to whoever reads text, as a `stop` of that block. Each chunk's usage is the whole so far, so
     the last one counts.
     """
 
@@ -80,6 +80,7 @@ class AnswerReader:
         self._open: set[int] = set()
         self._ended: set[int] = set()
         self._called: set[int] = set()
+        self._thinking: set[int] = set()
         self._count = 0
 
     @property
@@ -138,17 +139,23 @@ class AnswerReader:
         index = candidate.get("index")
         index = index if isinstance(index, int) else 0
         self._open.add(index)
-        # Nothing says that a text ends before a call or a picture, but what is held back of it belongs there.
-        parts_text = self._streamed and "stop" in kinds and not TEXT_KINDS.isdisjoint(kinds)
-        ended = Event("stop", Stop("end", "part"), (index,))
-        if _calls(candidate):
+        # Nothing says where a thought ends and the text begins, or a text before a call, but what is held back belongs there.
+        tells_ends = self._streamed and "stop" in kinds and not TEXT_KINDS.isdisjoint(kinds)
+        calls = _calls(candidate)
+        if calls:
             self._called.add(index)
         for finding in read_contents(candidate.get("content"), (*at, "content")):
-            if parts_text and not finding.flows:
-                yield ended
+            if tells_ends and not finding.flows:
+                yield _part_ends((index,))
+            elif finding.role == "thinking":
+                self._thinking.add(index)
+            elif index in self._thinking:
+                self._thinking.discard(index)
+                if tells_ends:
+                    yield _part_ends(self._block("thinking", index))
             yield from self._event(finding, index, kinds)
-        if parts_text and _calls(candidate):
-            yield ended
+        if tells_ends and calls:
+            yield _part_ends((index,))
         yield from self._aside(candidate, index, at, kinds)
         reason = candidate.get("finishReason")
         if isinstance(reason, str) and reason not in _UNSAID:
@@ -196,6 +203,10 @@ class AnswerReader:
         """A block that nothing else belongs to."""
         self._count += 1
         return (index, role, self._count)
+
+
+def _part_ends(block: tuple[Hashable, ...]) -> Event:
+    return Event("stop", Stop("end", "part"), block)
 
 
 def _calls(candidate: dict[str, Any]) -> bool:

@@ -74,6 +74,7 @@ def test_a_stream_is_read_with_thoughts_and_text_told_apart() -> None:
     assert [
         ("thinking", (0, "thinking"), "Hm, ", False),
         ("thinking", (0, "thinking"), "yes.", False),
+        ("stop", (0, "thinking"), Stop("end", "part"), False),
         ("text", (0,), 'Grüße aus 雪国, "error" ', False),
         ("text", (0,), "🂡!", False),
         ("stop", (0,), Stop("end", "part"), False),

@@ -125,8 +125,23 @@ def test_the_texts_of_embeddings_and_of_requests_to_be_counted_are_found() -> No
 
 def test_a_request_names_its_files_caches_and_stores() -> None:
     assert ["files/abc-1", "fileSearchStores/s1", "cachedContents/c1"] == DIALECT.references(GENERATE, REQUEST)
-    bucket = {"contents": [{"parts": [{"fileData": {"fileUri": "gs://bucket/x"}}]}]}
-    assert ["gs://bucket/x"] == DIALECT.references(GENERATE, bucket)
+
+
+@pytest.mark.parametrize(
+    ("uri", "ids"),
+    [
+        ("https://g.example/v1beta/files/a-1", ["files/a-1"]),
+        ("https://g.example/v1/files/a-1?x=1", ["files/a-1"]),
+        ("https://g.example/v1beta/f%69les/a-1#x", ["files/a-1"]),
+        ("https://g.example/v1beta//files/a-1/", ["files/a-1"]),
+        ("files/a-1", ["files/a-1"]),
+        ("gs://bucket/a", ["gs://bucket/a"]),
+        ("https://www.youtube.com/watch?v=1", []),
+        ("https://a.example/files/public.pdf", []),
+    ],
+)
+def test_a_file_of_an_account_is_told_from_a_public_address(uri: str, ids: list[str]) -> None:
+    assert ids == DIALECT.references(GENERATE, {"contents": [{"parts": [{"fileData": {"fileUri": uri}}]}]})
 
 
 @given(st.lists(texts(), min_size=1, max_size=4), st.booleans())
