@@ -51,14 +51,14 @@ def documents(root: Path) -> Iterator[tuple[Path, str]]:
                 raise Undocumented(f"{folder.name}: {error}; install it") from error
             readme = folder / "README.md"
             yield readme, _filled(readme, _tables(plugins[name]))
-    core = root / CORE
-    yield (
-        core,
-        _filled(
-            core, {"settings": reference.settings_table(CoreSettings), "errors": reference.errors_table(CORE_CODES)}
-        ),
-    )
+    yield root / CORE, core_reference(root / CORE)
     yield root / SCHEMA, shown(plugins)
+
+
+def core_reference(readme: Path) -> str:
+    """The core's README with its settings and error codes. :raises Undocumented: it has no place for them."""
+    settings, errors = reference.settings_table(CoreSettings), reference.errors_table(CORE_CODES)
+    return _filled(readme, {"settings": settings, "errors": errors})
 
 
 def _names(pyproject: Path) -> list[str]:

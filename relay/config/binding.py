@@ -246,7 +246,7 @@ def _empty(node: Node) -> bool:
 
 
 def _label(name: str, steps: Steps) -> str:
-    """`routing.models.gpt-4o[].weight: `; which of a list it is, line and column tell."""
+    """`routing.models.fast[].weight: `; which of a list it is, line and column tell."""
     path = name
     for step in steps:
         path += "[]" if isinstance(step, int) else f".{step}" if path else str(step)
