@@ -19,12 +19,12 @@ _CHALLENGE = {"www-authenticate": "Bearer"}  # RFC 9110 §11.6.1: a 401 names a 
 
 
 def admit(keyring: Keyring, exchange: Exchange) -> None:
-    """Set the exchange's caller, or refuse it. A plugin's own call (a child) enters as its parent's caller, within the same scope.
+    """Set the exchange's caller, or refuse it. Where one is set already (a plugin's own call has its parent's), only the scope is checked.
 
     :raises Refused: with one of `CODES`. Unknown, malformed and disabled keys cannot be told apart.
     """
     presented = exchange.values.pop(PRESENTED_KEY, None)
-    if exchange.parent is None or exchange.caller is None:
+    if exchange.caller is None:
         if presented is None:
             raise Refused("no_key", headers=_CHALLENGE)
         grant = keyring.find(presented)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -210,9 +210,9 @@ async def test_a_look_up_does_not_grow_with_the_number_of_keys(opened: Any, know
 
     async with opened(keys=entries) as auth:
         exchanges = [exchange(key) for _ in range(200)]
-        started = perf_counter()
+        started = process_time()
         for asking in exchanges:
             await auth.on_request(asking)
-        each_s = (perf_counter() - started) / 200
+        each_s = (process_time() - started) / 200
 
     assert each_s < 0.000_5  # It takes some 8 µs; a scan of 2,000 HMACs would take 2 ms.
