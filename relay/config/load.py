@@ -12,7 +12,7 @@ from relay.config.binding import bind
 from relay.config.chain import Loaded
 from relay.config.fingerprint import fingerprint
 from relay.config.installed import DIALECTS, NotLoaded, find, installed, load_dialect
-from relay.config.positions import Mapping, Problems, Scalar, Sequence, read
+from relay.config.positions import Mapping, Node, Problems, Scalar, Sequence, read
 from relay.config.references import FromEnvironment, References
 from relay.config.settings import CoreSettings
 from relay.errors import ConfigurationError
@@ -102,7 +102,13 @@ def _take_plugins(tree: Mapping, problems: Problems) -> list[listing.Listed]:
 
 def _may_be_commercial(tree: Mapping) -> bool:
     entry = tree.entries.get("mode")
-    return entry is not None and not (isinstance(entry.value, Scalar) and entry.value.value == "standard")
+    return entry is not None and _word(entry.value) != "standard"
+
+
+def _word(node: Node) -> object:
+    """What a scalar says, also where a variable says it."""
+    value = node.value if isinstance(node, Scalar) else None
+    return value.value if isinstance(value, FromEnvironment) else value
 
 
 def _dialects(tree: Mapping, problems: Problems) -> dict[str, Dialect]:
@@ -127,9 +133,7 @@ def _served(tree: Mapping) -> dict[str, Scalar]:
     """The dialects that are listed and where; out of the tree, so that it can be said also when other settings are wrong."""
     entry = tree.entries.get("dialects")
     items = entry.value.items if entry and isinstance(entry.value, Sequence) else []
-    scalars = [item for item in items if isinstance(item, Scalar)]
-    named = [(item.value.value if isinstance(item.value, FromEnvironment) else item.value, item) for item in scalars]
-    return {name: item for name, item in named if isinstance(name, str)}
+    return {name: item for item in items if isinstance(item, Scalar) and isinstance(name := _word(item), str)}
 
 
 def _across(core: CoreSettings, tree: Mapping, problems: Problems) -> None:

@@ -72,6 +72,14 @@ def test_with_a_mode_that_is_not_understood_nothing_that_stores_content_is_impor
     assert "made_hoarder" not in sys.modules
 
 
+def test_a_mode_out_of_a_variable_is_understood_also_beside_mistakes(install: Any, wrong: Wrong) -> None:
+    install.plugin("hoarder", HOARDER)
+
+    found = wrong("mode: {env: MODE}\nworkers: x\nplugins: [hoarder]", {"MODE": "standard"})
+
+    assert ["2:10: workers: expected a whole number, found 'x'"] == found
+
+
 def test_in_standard_mode_it_may_store_content(install: Any, read: Read) -> None:
     install.plugin("hoarder", HOARDER, keywords="relay-stores-content")
 
