@@ -81,6 +81,7 @@ class Attempts:
         self._broken_off = broken_off
         self._skip: Skip | None = None
         self._failure: Failed | None = None
+        self._lost: set[asyncio.Task[Reply | None]] = set()
 
     async def reply(self) -> Reply:
         """The first reply that has begun. :raises Refused: no target is left; a provider's own error is a Reply, not a refusal."""
@@ -97,7 +98,7 @@ class Attempts:
                 reply = await self._target(target)
             if reply is not None:
                 return reply
-            if not exchange.call.replayable and any(attempt.status or attempt.error for attempt in exchange.attempts):
+            if not exchange.call.replayable and any(attempt.outcome != "skipped" for attempt in exchange.attempts):
                 break
             if self._failure is not None and not self._failure.elsewhere:
                 break
@@ -147,6 +148,7 @@ class Attempts:
         loop = asyncio.get_running_loop()
         racers = [loop.create_task(self._target(first))]
         used = 0
+        winner: asyncio.Task[Reply | None] | None = None
         try:
             await asyncio.wait(racers, timeout=after_s)
             if not racers[0].done():
@@ -155,19 +157,29 @@ class Attempts:
             waiting = set(racers)
             while waiting:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for racer in racers:
+                    if racer in done and racer.exception() is None and racer.result() is not None:
+                        winner = racer
+                        self._lost.update(racers)
+                        return racer.result(), used
                 for racer in done:
-                    if (reply := racer.result()) is not None:
-                        return reply, used
+                    if racer.exception() is not None:
+                        self._lost.update(waiting)
+                    racer.result()
             return None, used
         finally:
-            losers = [racer for racer in racers if not racer.done()]
-            for racer in losers:
-                racer.cancel("lost")
-            if losers:
-                await shielded(_settled(losers))
-            for racer in racers:
-                if racer.done() and not racer.cancelled() and racer.exception() is not None:
-                    racer.exception()
+            await shielded(self._settle([racer for racer in racers if racer is not winner]))
+
+    async def _settle(self, losers: list[asyncio.Task[Reply | None]]) -> None:
+        """End what the losers of a race have begun, also one that had an answer at the same moment as the winner."""
+        for racer in losers:
+            racer.cancel()
+        for answer in await asyncio.gather(*losers, return_exceptions=True):
+            if isinstance(answer, Reply):
+                if isinstance(answer.source, Stream):
+                    await answer.source.close()
+                if answer.attempt is not None:
+                    await self._over(answer.attempt, "lost", None)
 
     async def _once(self, target: Target, tried: int) -> Reply | Skip:
         exchange, gateway = self._exchange, self._gateway
@@ -175,7 +187,11 @@ class Attempts:
         attempt = Attempt(exchange, target, call, len(exchange.attempts) + 1, tried)
         exchange.attempts.append(attempt)
         try:
-            skip = await gateway.chain.attempt(exchange, attempt)
+            try:
+                async with asyncio.timeout(gateway.way_in_s):
+                    skip = await gateway.chain.attempt(exchange, attempt)
+            except TimeoutError:
+                raise Refused("deadline") from None
             if skip is not None:
                 await self._over(attempt, "skipped", skip.code)
                 return skip
@@ -184,8 +200,11 @@ class Attempts:
             attempt.status = attempt.status or failed.status
             await self._over(attempt, "failed", failed.code)
             raise
-        except asyncio.CancelledError as cancelled:
-            await self._over(attempt, "lost" if cancelled.args == ("lost",) else self._broken_off(), None)
+        except asyncio.CancelledError:
+            await self._over(attempt, "lost" if asyncio.current_task() in self._lost else self._broken_off(), None)
+            raise
+        except Refused as refused:
+            await self._over(attempt, "refused", refused.code)
             raise
         except BaseException:
             await self._over(attempt, "failed", "plugin_failed")
@@ -204,9 +223,9 @@ class Attempts:
             return await self._upgraded(attempt, secret)
         answer = await self._send(attempt, secret)
         if answer.status == 401 and credential is not None and secret is not None and attempt.call.replayable:
+            answer.release()
             newer = await credential.refreshed(secret)
             if newer is not None:
-                answer.release()
                 answer = await self._send(attempt, newer)
         attempt.status = answer.status
         attempt.first_byte = perf_counter()
@@ -232,6 +251,10 @@ class Attempts:
         except StreamBroken as broken:
             await stream.close()
             raise Failed(broken.code, message=broken.message) from None
+        except BaseException:
+            # The exchange may go on without this attempt (a hedge): its connection must not wait for the exchange's end.
+            await stream.close()
+            raise
         if failure is not None:
             await stream.close()
             raise self._reported(attempt, failure)
@@ -316,6 +339,7 @@ class Attempts:
         again = status in attempt.target.retry.statuses
         message = failure.message.text(CORE) if failure.message is not None and 400 <= status < 500 else None
         reply = self._gateway.refusal(self._exchange, Refused("upstream_error", message), status=status)
+        reply.attempt = attempt
         return Failed(
             "upstream_error", reply=reply, status=status, again=again and _may_repeat(attempt), elsewhere=again
         )
@@ -334,10 +358,6 @@ async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
     yield first
     async for piece in rest:
         yield piece
-
-
-async def _settled(tasks: list[asyncio.Task[Reply | None]]) -> None:
-    await asyncio.wait(tasks)
 
 
 def _may_repeat(attempt: Attempt) -> bool:

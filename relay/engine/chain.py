@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter_ns
 from typing import TypeVar
 
-from relay.errors import Refused
+from relay.errors import Refused, StreamBroken
 from relay.exchange import Attempt, Exchange, Reply, Skip
 from relay.plugin import Plugin
 
@@ -84,10 +85,12 @@ class Chain:
         reached: int,
         refuse: Callable[[Refused], Reply],
         replaced: Callable[[Reply], None],
+        resume: Callable[[], Refused],
     ) -> Reply:
         """`on_reply`, bottom to top, of the plugins above the position that was reached.
 
-        A refusal or a failure takes the reply's place, and the plugins above see that. `replaced` gets what was replaced.
+        A refusal or a failure takes the reply's place, and the plugins above see that. `replaced` gets what was replaced. `resume`
+        gives the reason of a cancellation that was our own, and raises it again if it was not.
         """
         for position, plugin, hook, timing in self._replies:
             if position >= reached:
@@ -97,8 +100,12 @@ class Chain:
                 other = await self._timed(exchange, plugin, timing, hook(exchange, reply))
             except Refused as refused:
                 other = refuse(refused)
+            except StreamBroken as broken:
+                other = refuse(Refused(broken.code, broken.message))
             except PluginFailed:
                 other = refuse(Refused("reply_failed"))
+            except asyncio.CancelledError:
+                other = refuse(resume())
             finally:
                 reply.by = None
             if other is not None and other is not reply:
@@ -110,7 +117,7 @@ class Chain:
         started = perf_counter_ns()
         try:
             return await hook
-        except Refused:
+        except (Refused, StreamBroken):
             raise
         except Exception as error:
             timing.failures += 1

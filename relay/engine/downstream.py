@@ -1,9 +1,9 @@
 """The side of the client: aiohttp's low-level server with our limits; each request to a surface becomes one exchange.
 
-What is used of aiohttp beyond its documentation is pinned by `tests/core/engine/test_downstream_contract.py`:
-`RequestHandler` with `_waiter`, `_messages`, `_manager`, `data_received`, `connection_made`, `handle_error`; `Server.__call__`
-making it and `_connections`; `web.Application._make_request` and `_handle`; that a response only needs `prepare`, `write_eof` and
-`keep_alive`; `BaseProtocol._drain_helper`.
+What is used of aiohttp beyond its documentation is pinned by `tests/core/engine/downstream/test_downstream_contract.py`:
+`RequestHandler` with `_waiter`, `_messages`, `_request_count`, `_payload_parser`, `_manager`, `data_received`, `connection_made`,
+`handle_error`; `Server.__call__` making it and `_connections`; `web.Application._make_request` and `_handle`; that a response only
+needs `prepare`, `write_eof` and `keep_alive`; `BaseProtocol._drain_helper`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from relay.engine.gateway import Gateway, body_of
 from relay.engine.intake import Intake
 from relay.engine.match import Matched, Surfaces
-from relay.engine.outlet import Outlet
+from relay.engine.outlet import Outlet, Written, unreadable
 from relay.engine.run import Run
 from relay.engine.session import Client, Session
 from relay.engine.stream import Stream
@@ -36,13 +37,15 @@ Page = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Connection(RequestHandler):
-    """One client's connection, which knows since when it has been sending a head."""
+    """One client's connection, which knows since when it has been sending a head, and how much of one."""
 
-    __slots__ = ("head_since",)
+    __slots__ = ("_body", "_head_bytes", "head_since")
 
     def __init__(self, server: Listener, **settings: Any) -> None:
         super().__init__(server, **settings)
         self.head_since: float | None = None
+        self._head_bytes = 0
+        self._body: StreamReader = EMPTY_PAYLOAD
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -54,39 +57,46 @@ class Connection(RequestHandler):
             self.force_close()
 
     def data_received(self, data: bytes) -> None:
+        is_body = not self._body.is_eof() or self._payload_parser is not None
+        before = self._request_count
         super().data_received(data)
-        if self._messages or self._waiter is None:
+        if self._request_count > before:
+            self._body = self._messages[-1][1]
             self.head_since = None
-        elif self.head_since is None:
-            self.head_since = self._loop.time()
+            self._head_bytes = 0
+        elif data and not is_body and self._payload_parser is None:
+            # These bytes belong to a head that is not whole yet; it may be that of a request behind the one being served.
+            self._head_bytes += len(data)
+            if self.head_since is None:
+                self.head_since = self._loop.time()
+            if self._head_bytes > self.max_line_size:
+                self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        if self._waiter is not None and self.transport is not None:
+            self.transport.write(unreadable(431, "head_too_large"))
+            self.force_close()
+        else:
+            self.close()
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Exceptions are logged by whoever knows what may be said of them; aiohttp's own lines quote the request."""
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
-        """What could not even be read as a request, in words that repeat nothing of it."""
-        server = self._manager
-        assert server is None or isinstance(server, Listener)
-        phrase = HTTPStatus(status).phrase
-        code = (
-            "head_too_large"
-            if type(exc).__name__ == "LineTooLong"
-            else "bad_request"
-            if status < 500
-            else "reply_failed"
-        )
-        status = 431 if code == "head_too_large" else status
-        body = b'{"error":{"message":"%b","type":"invalid_request_error","code":"%b"}}' % (
-            phrase.encode(),
-            code.encode(),
-        )
-        response = web.Response(
-            status=status, body=body, content_type="application/json", headers={"x-relay-error": code}
-        )
-        response.force_close()
-        return response
+    ) -> Any:
+        """What could not even be read as a request, in words that repeat nothing of it. The connection is closed."""
+        if status >= 500:
+            answer = unreadable(500, "reply_failed")
+        elif isinstance(exc, LineTooLong):
+            answer = unreadable(431, "head_too_large")
+        else:
+            answer = unreadable(400, "bad_request")
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        if request.transport is not None:
+            request.transport.write(answer)
+        return Written(keep_alive=False)
 
 
 class Listener(web.Server):
@@ -101,7 +111,7 @@ class Listener(web.Server):
         self._settings = {name: value for name, value in settings.items() if name != "request_factory"}
 
     def __call__(self) -> RequestHandler:
-        return Connection(self, loop=self._loop, **self._settings)
+        return Connection(self, loop=self._loop, auto_decompress=False, **self._settings)
 
     def _close_slow(self) -> None:
         late = self._loop.time() - self._head_s
@@ -148,11 +158,23 @@ class Downstream:
         except ConnectionResetError:
             run.is_client_gone = True
             return outlet.done()
+        except Exception as error:
+            self._gateway.failed(run.exchange, error)
+            run.exchange.outcome, run.exchange.error = "failed", "reply_failed"
+            if outlet.has_begun:
+                outlet.cut()
+            else:
+                self._whole(
+                    request, run, outlet, self._gateway.refusal(run.exchange, Refused("reply_failed")), close=True
+                )
+            return outlet.done()
         finally:
-            self.open.discard(run)
-            await run.finish()
-            if self._idle is not None and not self.open:
-                self._idle.set()
+            try:
+                await run.finish()
+            finally:
+                self.open.discard(run)
+                if self._idle is not None and not self.open:
+                    self._idle.set()
 
     async def idle(self, at_most_s: float) -> None:
         """Wait until no exchange is under way, at most so many seconds."""
@@ -218,10 +240,16 @@ class Downstream:
             return
         outlet.head(self._gateway, run.exchange, reply, None)
         try:
-            async for piece in run.pieces(reply):
-                await outlet.piece(piece)
-                run.written(len(piece))
-            await outlet.piece(b"", last=True)
+            async with contextlib.aclosing(run.pieces(reply)) as leaving:
+                async for piece in leaving:
+                    try:
+                        await outlet.piece(piece)
+                    except asyncio.CancelledError as cancelled:
+                        # Stopped while the client is slow to read: the stream says so, and nobody waits for the client.
+                        outlet.write(await leaving.athrow(cancelled))
+                    run.written(len(piece))
+            outlet.write(b"", last=True)
+            run.written(0)
         except StreamBroken:
             outlet.cut()
 
@@ -245,24 +273,62 @@ class Downstream:
         return await client.talk(run, reply)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
+        """A route of a plugin, or nothing: what goes wrong there is told without a word of the request or of the error."""
         client = self._intake.client(request)
+        late: asyncio.TimerHandle | None = None
+        response: web.StreamResponse
         try:
             self._intake.admit(request, client)
+            if self._intake.encoding(request) is not None:
+                raise Refused("unsupported_encoding")
+            if not request.content.is_eof():
+                loop = asyncio.get_running_loop()
+                late = loop.call_later(self._intake.limits.body_s, _late, request)
+            response = await self._pages._handle(request)
         except Refused as refused:
-            code = self._gateway.codes[refused.code]
-            problem = {
-                "type": "about:blank",
-                "title": refused.message or code.meaning,
-                "status": code.status,
-                "code": code.code,
-            }
-            return web.json_response(
-                problem,
-                status=code.status,
-                content_type="application/problem+json",
-                headers={"x-relay-error": code.code},
-            )
-        return await self._pages._handle(request)
+            response = self._problem(refused)
+        except web.HTTPException as told:
+            response = told
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:
+            self._gateway.log("page_failed", route=_route(request), error=type(error).__name__)
+            if request.writer.output_size > 0:
+                raise ConnectionError("the page failed after it had begun") from None
+            response = self._problem(Refused("plugin_failed", "A part of the relay failed."))
+        finally:
+            if late is not None:
+                late.cancel()
+        if not response.prepared:
+            response.headers["Server"] = "relay"
+        return response
+
+    def _problem(self, refused: Refused) -> web.Response:
+        code = self._gateway.codes[refused.code]
+        problem = {
+            "type": "about:blank",
+            "title": refused.message or code.meaning,
+            "status": code.status,
+            "code": code.code,
+        }
+        return web.json_response(
+            problem,
+            status=code.status,
+            content_type="application/problem+json",
+            headers={**refused.headers, "x-relay-error": code.code},
+        )
+
+
+def _late(request: web.Request) -> None:
+    """The body of a page's request has not come in time."""
+    if not request.content.is_eof():
+        request.protocol.force_close()
+
+
+def _route(request: web.Request) -> str:
+    """The route's template: a path's own text may hold anything."""
+    resource = request.match_info.route.resource if request._match_info is not None else None
+    return resource.canonical if resource is not None else ""
 
 
 def _presented(request: web.BaseRequest, dialect: Dialect, query: str) -> Secret | None:

@@ -153,7 +153,7 @@ class Gateway:
         code = self.codes.get(refused.code) or self.codes["plugin_failed"]
         call = exchange.call
         words = Refusal(
-            refused.code, status or code.status, refused.message or code.meaning, exchange.id, refused.retry_after_s
+            code.code, status or code.status, refused.message or code.meaning, exchange.id, refused.retry_after_s
         )
         status, headers, body = call.dialect.refuse(words)
         fields = [(name.lower(), value) for name, value in {**headers, **refused.headers}.items()]
@@ -190,6 +190,10 @@ class Gateway:
         """An observer failed and was dropped."""
         self.observer_failures[plugin] = self.observer_failures.get(plugin, 0) + 1
         self.log("observer_failed", plugin=plugin)
+
+    def failed(self, exchange: Exchange, error: Exception) -> None:
+        """Something of the relay's own failed, or of a dialect's."""
+        self.log("relay_failed", exchange=exchange.id, error=type(error).__name__, where=_where(error))
 
     def _plugin_failed(self, exchange: Exchange, plugin: str, error: Exception) -> None:
         self.log("plugin_failed", plugin=plugin, exchange=exchange.id, error=type(error).__name__, where=_where(error))

@@ -5,13 +5,13 @@ An object that is not in the register belongs to nobody here, and is answered as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from relay.errors import Refused, StreamBroken
-from relay.exchange import Exchange
+from relay.exchange import Attempt, Exchange
 from relay.ports import Held, SharedState, StateUnavailable, Targets
 from relay.values.content import CORE
 from relay.wire.vocabulary import Created
@@ -62,7 +62,8 @@ class Register:
         if any(each.provider != provider for each in owned):
             raise Refused("object_elsewhere", "The named objects are held by different provider accounts.")
         if call.surface.model == "none":
-            target = self.targets.named(provider) if self.targets is not None else None
+            chosen = [target for target in exchange.targets if target.provider == provider]
+            target = self.targets.named(provider) if self.targets is not None else next(iter(chosen), None)
             exchange.targets = [target] if target is not None else []
             if target is None:
                 raise Refused("object_not_found")
@@ -71,14 +72,13 @@ class Register:
         if not exchange.targets:
             raise Refused("object_elsewhere")
 
-    async def note(self, exchange: Exchange, created: Iterable[Created]) -> None:
+    async def note(self, attempt: Attempt, made: Created) -> None:
         """Before the client learns of an object, note whose it is. :raises StreamBroken: that was not possible."""
-        attempt = exchange.attempts[-1]
-        for made in created:
-            try:
-                await self.put(made.id, Held(organisation_of(exchange), attempt.target.provider, made.kind))
-            except StateUnavailable:
-                raise StreamBroken("not_ready") from None
+        held = Held(organisation_of(attempt.exchange), attempt.target.provider, made.kind)
+        try:
+            await self.put(made.id, held)
+        except StateUnavailable:
+            raise StreamBroken("not_ready") from None
 
     async def only_own(self, exchange: Exchange, body: bytes) -> bytes:
         """A list answer without the objects of others. :raises Refused: `upstream_invalid`, `not_ready`"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Awaitable
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,11 @@ from relay.engine.attempts import Attempts
 from relay.engine.chain import PluginFailed
 from relay.engine.ends import end
 from relay.engine.stages import Pipeline
-from relay.engine.stream import Stream
+from relay.engine.stream import Stream, broken_by
 from relay.engine.upstream import UpstreamError
 from relay.errors import Refused, StreamBroken
 from relay.exchange import Attempt, Call, Exchange, Outcome, Reply
-from relay.values.content import Content
+from relay.values.content import CORE, Content
 from relay.wire.vocabulary import Created, Event, Failure, Stop, Usage
 
 if TYPE_CHECKING:
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
 DEPTH = 4
 """How deeply exchanges that plugins ask for may be nested."""
-_UPSTREAM_BREAKS = {
-    "silence": "upstream_timeout",
-    "total_timeout": "upstream_timeout",
-    "first_byte_timeout": "upstream_timeout",
-    "protocol": "upstream_invalid",
-}
 
 
 class Run:
@@ -38,13 +32,16 @@ class Run:
         "_broken",
         "_children",
         "_created",
+        "_is_cancelling",
         "_pipeline",
+        "_pulled",
         "_streams",
         "_task",
         "exchange",
         "gateway",
         "interruption",
         "is_client_gone",
+        "refused",
     )
 
     def __init__(self, gateway: Gateway) -> None:
@@ -53,12 +50,17 @@ class Run:
         self.interruption: Refused | None = None
         """Why the exchange was cancelled by ourselves; None: if it is cancelled, the client has gone."""
         self.is_client_gone = False
+        self.refused: Refused | None = None
+        """What it was refused with, last."""
         self._task: asyncio.Task[object] | None = None
         self._children: list[Run] = []
         self._streams: list[Stream] = []
-        self._created: list[Created] = []
+        self._created: list[tuple[Attempt, Created]] = []
         self._pipeline: Pipeline | None = None
+        self._pulled: AsyncGenerator[bytes, None] | None = None
+        """The pieces of this reply, where another exchange takes them."""
         self._broken: str | None = None
+        self._is_cancelling = False
 
     # What an exchange asks of its engine (relay.exchange.Engine)
 
@@ -73,14 +75,27 @@ class Run:
         child.exchange = Exchange(call, exchange.client, child, parent=exchange)
         self._children.append(child)
         reply = await child.reply()
-        if child.exchange.outcome == "refused" and child.exchange.error is not None:
+        if child.refused is not None and child.exchange.outcome == "refused":
             await child.finish()
-            raise Refused(child.exchange.error)
+            raise child.refused
         if isinstance(reply.source, Content):
-            await child.finish("completed")
-            return reply
-        stream = Stream(_Puller(child, reply).pull, child.cancel, call.dialect, call.surface, reply.content_type)
+            child.whole_written(reply, reply.source.size)
+            await child.finish()
+            return Reply(reply.status, reply.headers, reply.source, dialect=call.dialect, surface=call.surface)
+        child._pulled = child.pieces(reply)
+        stream = Stream(child.pull, child.cancel, call.dialect, call.surface, reply.content_type)
+        self._streams.append(stream)
         return Reply(reply.status, reply.headers, stream, dialect=call.dialect, surface=call.surface)
+
+    async def pull(self) -> bytes:
+        """The next piece of this exchange's reply, for the exchange that asked for it; its end is this exchange's end."""
+        assert self._pulled is not None
+        async for piece in self._pulled:
+            self.written(len(piece))
+            return piece
+        self.written(0)
+        await self.finish()
+        return b""
 
     # The way
 
@@ -94,6 +109,8 @@ class Run:
         try:
             try:
                 reply = await chain.descend(exchange, reached)
+                if reply is not None:
+                    self._as_stream(reply)
                 if reply is None:
                     reply = await gateway.own_answer(exchange)
                 if reply is None:
@@ -106,13 +123,20 @@ class Run:
                 timer.cancel()
         except Refused as refused:
             reply = self._refuse(refused)
+        except StreamBroken as broken:
+            reply = self._refuse(Refused(broken.code, broken.message))
         except PluginFailed:
             reply = self._refuse(Refused("plugin_failed"))
         except asyncio.CancelledError:
             reply = self._refuse(self.resume())
+        except Exception as error:
+            # A credential, a dialect or a service failed: whatever it is, the client is answered and nothing stays open.
+            gateway.failed(exchange, error)
+            was_sent = any(attempt.status for attempt in exchange.attempts)
+            reply = self._refuse(Refused("reply_failed" if was_sent else "plugin_failed"))
         if reply.attempt is not None and reply.attempt.outcome == "failed":
             exchange.outcome, exchange.error = "failed", reply.attempt.error
-        reply = await chain.ascend(exchange, reply, reached[0], self._refuse, self._replaced)
+        reply = await chain.ascend(exchange, reply, reached[0], self._refuse, self._replaced, self.resume)
         exchange.status = reply.status
         return reply
 
@@ -127,7 +151,7 @@ class Run:
         hides = attempt.hides if attempt is not None else None
         return Pipeline(reply.source, reply.stages, sink, self.gateway.observer_failed, hides)
 
-    async def pieces(self, reply: Reply) -> AsyncIterator[bytes]:
+    async def pieces(self, reply: Reply) -> AsyncGenerator[bytes, None]:
         """The bytes of a streamed reply as they leave, each told to `written` afterwards by whoever writes it.
 
         A break that the reader must see comes as the dialect's own error event, and then the iteration ends; if the format has no
@@ -143,25 +167,32 @@ class Run:
             if out:
                 yield out
             while piece := await stream.read():
+                if self._is_cancelling:
+                    await asyncio.sleep(0)  # where the provider is quick nothing else would let the cancellation in
                 out = pipeline.feed(piece)
                 if self._created:
                     await self.note_created()
                 if out:
                     yield out
+            if self._is_cancelling:
+                await asyncio.sleep(0)
             out = pipeline.end()
             if self._created:
                 await self.note_created()
             if out:
                 yield out
-            if stream.skims and not pipeline.complete and reply.status < 300:
+            if stream.skims and not pipeline.complete and reply.status < 300 and self._broken is None:
                 raise StreamBroken("upstream_incomplete")
         except UpstreamError as error:
-            broken = StreamBroken(_UPSTREAM_BREAKS.get(error.kind, "upstream_failed"))
+            broken = broken_by(error)
         except StreamBroken as error:
             broken = error
         except asyncio.CancelledError:
             refused = self.resume()
             broken = StreamBroken(refused.code, refused.message)
+        except Exception as error:
+            self.gateway.failed(self.exchange, error)
+            broken = StreamBroken("reply_failed")
         else:
             return
         self.broke(broken.code)
@@ -173,7 +204,7 @@ class Run:
         yield rest + last
 
     def written(self, size: int) -> None:
-        """Bytes of the running stream have been written."""
+        """Bytes of the running stream have been written; 0: nothing more will be."""
         if self._pipeline is not None:
             self._pipeline.written(size)
 
@@ -191,8 +222,11 @@ class Run:
         exchange = self.exchange
         if exchange.ended:
             return
+        was_cancelled = await self._settle()
         for child in self._children:
-            await child.finish("interrupted")
+            was_cancelled |= await _to_its_end(child.finish("interrupted"))
+        if self._pulled is not None:
+            await self._pulled.aclose()
         for stream in self._streams:
             await stream.close()
         if outcome is None:
@@ -205,9 +239,11 @@ class Run:
                 attempt.outcome = "completed" if outcome == "completed" else outcome
                 attempt.error = attempt.error or self._broken
                 attempt.finished = perf_counter()
-            await end(attempt, self.gateway.end_failed)
-        await end(exchange, self.gateway.end_failed)
+            was_cancelled |= await _to_its_end(end(attempt, self.gateway.end_failed))
+        was_cancelled |= await _to_its_end(end(exchange, self.gateway.end_failed))
         self.gateway.ended(exchange)
+        if was_cancelled:
+            raise asyncio.CancelledError
 
     def cancel(self) -> None:
         """Close the streams of this exchange at once; its finish comes with its parent's."""
@@ -231,13 +267,29 @@ class Run:
     def _interrupt(self, why: Refused) -> None:
         if self.interruption is None and self._task is not None:
             self.interruption = why
+            self._is_cancelling = True
             self._task.cancel()
+
+    async def _settle(self) -> bool:
+        """From here on nothing interrupts; an interruption that came too late is taken back. Returns: was it cancelled from outside?"""
+        task, self._task = self._task, None
+        if not self._is_cancelling or task is None:
+            return False
+        self._is_cancelling = False
+        self.interruption = None
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            return task.uncancel() > 0
+        task.uncancel()
+        return False
 
     def resume(self) -> Refused:
         """After a cancellation: if it was ours, the reason, and the task goes on; else the cancellation goes on."""
         if self.interruption is None or self._task is None:
             self.is_client_gone = True
             raise asyncio.CancelledError
+        self._is_cancelling = False
         if self._task.uncancel() > 0:
             self.is_client_gone = True
             raise asyncio.CancelledError
@@ -248,6 +300,7 @@ class Run:
         self._broken = code
 
     def _refuse(self, refused: Refused) -> Reply:
+        self.refused = refused
         self.exchange.outcome = "interrupted" if self.interruption is not None else "refused"
         self.exchange.error = refused.code
         if refused.code.startswith("upstream_") or refused.code in ("plugin_failed", "reply_failed"):
@@ -260,6 +313,16 @@ class Run:
         if reply.attempt is not None:
             reply.attempt.outcome = "failed"
             reply.attempt.error = "reply_failed"
+
+    def _as_stream(self, reply: Reply) -> None:
+        """A plugin's own answer is a stream like any other: peeked at, observed and rewritten by the plugins above."""
+        call = self.exchange.call
+        if not isinstance(reply.source, Content) or reply.status >= 300 or not reply.source.size:
+            return
+        reply.dialect, reply.surface = reply.dialect or call.dialect, reply.surface or call.surface
+        stream = Stream.of(reply.source.data(CORE), reply.dialect, reply.surface, reply.content_type)
+        reply.source = stream
+        self._streams.append(stream)
 
     async def _owned(self, reply: Reply) -> Reply:
         """A successful answer about objects at the provider: lists lose what belongs to others, what was deleted is forgotten."""
@@ -281,40 +344,32 @@ class Run:
 
     def _note(self, attempt: Attempt | None, event: Event) -> None:
         value = event.value
-        if isinstance(value, Created):
-            if value not in self.exchange.created:
-                self.exchange.created.append(value)
-                self._created.append(value)
+        if isinstance(value, Failure):
+            self._broken = "upstream_error"
+            if attempt is not None:
+                attempt.error = self._broken
         elif attempt is None:
             return
+        elif isinstance(value, Created):
+            if value not in self.exchange.created:
+                self.exchange.created.append(value)
+                self._created.append((attempt, value))
         elif isinstance(value, Usage):
             is_part = attempt.call.surface.websocket and attempt.usage is not None
             attempt.usage = attempt.usage.plus(value) if is_part and attempt.usage is not None else value
-        elif isinstance(value, Stop):
-            if value.raw:
-                attempt.stop = value
-        elif isinstance(value, Failure):
-            attempt.error = self._broken = "upstream_error"
+        elif isinstance(value, Stop) and value.raw:
+            attempt.stop = value
 
     async def note_created(self) -> None:
         created, self._created = self._created, []
-        await self.gateway.register.note(self.exchange, created)
+        for attempt, made in created:
+            await self.gateway.register.note(attempt, made)
 
 
-class _Puller:
-    """A child's reply as the source of another stream: its stages have been applied, its end is the child's end."""
-
-    def __init__(self, run: Run, reply: Reply) -> None:
-        self._run = run
-        self._pieces = run.pieces(reply)
-        self._last = 0
-
-    async def pull(self) -> bytes:
-        if self._last:
-            self._run.written(self._last)
-        self._last = 0
-        async for piece in self._pieces:
-            self._last = len(piece)
-            return piece
-        await self._run.finish()
-        return b""
+async def _to_its_end(work: Awaitable[None]) -> bool:
+    """Await what finishes its work before it lets a cancellation go on. Returns whether there was one."""
+    try:
+        await work
+    except asyncio.CancelledError:
+        return True
+    return False

@@ -5,7 +5,7 @@ Bytes that nobody changes are passed on as they came; frames that nobody asked f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from relay.engine.stream import OUTCOME_KINDS, Stream
@@ -13,7 +13,7 @@ from relay.errors import StreamBroken
 from relay.exchange import Rewriter, Stage
 from relay.values.content import CORE, Content
 from relay.wire import lens
-from relay.wire.framing import Frame
+from relay.wire.framing import LIMIT, Frame
 from relay.wire.sse import SseFramer
 from relay.wire.vocabulary import TEXT_KINDS, Event, Kind, Path
 
@@ -108,6 +108,8 @@ class Pipeline:
                 if marks is not None and not _has(look, marks):
                     at = SseFramer.boundary(look)
                     stream.rest = look[at:] if at else look
+                    if len(stream.rest) > LIMIT:
+                        self._blind, stream.rest = True, b""
                     return piece
             try:
                 for frame in stream.cut(piece):
@@ -143,13 +145,17 @@ class Pipeline:
             return b""
 
     def written(self, size: int) -> None:
-        """Bytes have been written: tell the observers what they said, and the watchers how many they were."""
+        """Bytes have been written: tell the observers what they said, and the watchers how many they were.
+
+        0: nothing more will be written, and what is left to tell was said by frames of which nothing left.
+        """
         if self._seen:
             seen, self._seen = self._seen, []
             for stage, event in seen:
                 self._show(stage, event)
-        for stage in self._watchers:
-            self._show(stage, size)
+        if size:
+            for stage in self._watchers:
+                self._show(stage, size)
 
     def _show(self, stage: Stage, what: Event | int) -> None:
         if id(stage) in self._dropped:
@@ -191,7 +197,7 @@ class Pipeline:
             if event.kind in stage.kinds:
                 self._seen.append((stage, event))
 
-    def _changed(self, frame: Frame, events: Iterable[Event]) -> list[bytes]:
+    def _changed(self, frame: Frame, events: Sequence[Event]) -> list[bytes]:
         before: list[bytes] = []
         texts: dict[Path, tuple[Event, list[Event]]] = {}
         deltas: list[Event] = []
@@ -216,6 +222,9 @@ class Pipeline:
             if event.kind in ("stop", "error"):
                 before += self._flush(self._ended_by(event), texts)
             self._through(event, 0)
+        if not events and self._reader.complete:
+            # The mark behind the last event: nothing may follow it, so what was held back leaves before it.
+            before += self._flush(None)
         if not texts:
             return [*before, frame.raw]
         changes = {
@@ -282,8 +291,8 @@ class Pipeline:
                 continue
             left: list[Event] = []
             try:
-                for index in sorted(rewriters):
-                    rest = rewriters[index].end()
+                for index in range(len(self._stages)):
+                    rest = rewriters[index].end() if index in rewriters else ""
                     if rest:
                         left += self._through_rest(replace(template.event, value=Content(rest)), index + 1, rewriters)
             except StreamBroken:
@@ -309,7 +318,10 @@ class Pipeline:
                 self._seen += [(stage, each) for each in events]
             elif stage.form == "transform":
                 events = [made for each in events for made in stage.do(each)]
-            elif index in rewriters:
+            elif event.kind != "opaque":
+                # It may be new: what stands between the two can have dropped all that came before.
+                if index not in rewriters:
+                    rewriters[index] = stage.do(event.kind)
                 events = [replace(each, value=Content(rewriters[index].feed(_text(each)))) for each in events]
         return events
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
+from relay.engine.upstream import UpstreamError
 from relay.errors import StreamBroken
 from relay.exchange import Reply
 from relay.wire.dialect import Dialect, Reader, Surface
-from relay.wire.framing import LIMIT, Frame, FrameTooLarge
+from relay.wire.framing import LIMIT, Frame, FrameTooLarge, PieceFramer, WholeFramer
 from relay.wire.sse import SseFramer
 from relay.wire.vocabulary import CONTENT_KINDS, Event, Failure, Kind
 
@@ -18,6 +19,17 @@ OUTCOME_KINDS: frozenset[Kind] = frozenset(("usage", "stop", "error", "created")
 """What the core itself looks for in every reply."""
 _COMMITS: frozenset[Kind] = CONTENT_KINDS | {"stop"}
 _ERROR: frozenset[Kind] = frozenset(("error",))
+_BREAKS = {
+    "silence": "upstream_timeout",
+    "total_timeout": "upstream_timeout",
+    "first_byte_timeout": "upstream_timeout",
+    "protocol": "upstream_invalid",
+}
+
+
+def broken_by(error: UpstreamError) -> StreamBroken:
+    """What a fault on the wire means to the reader of a reply that had begun."""
+    return StreamBroken(_BREAKS.get(error.kind, "upstream_failed"))
 
 
 class Stream:
@@ -55,6 +67,17 @@ class Stream:
         self.rest = b""
         self.ended = False
         self._pending: asyncio.Task[bytes] | None = None
+
+    @classmethod
+    def of(cls, body: bytes, dialect: Dialect, surface: Surface, content_type: str) -> Stream:
+        """The stream of a body that is all here. :raises StreamBroken: `upstream_too_large`."""
+
+        async def nothing() -> bytes:
+            return b""
+
+        stream = cls(nothing, lambda: None, dialect, surface, content_type)
+        stream.pieces, stream.frames, stream.ended = [body], [*stream.cut(body), *stream.tail()], True
+        return stream
 
     def reader(self) -> Reader:
         """A reader of this stream's frames, from the first on."""
@@ -114,14 +137,18 @@ class Stream:
 
         Returns the error that the provider reported instead. :raises StreamBroken: it broke before it said anything.
         """
-        kinds = _COMMITS | _ERROR if self.skims else _ERROR
+        is_whole = isinstance(self.framer, WholeFramer)
+        kinds = _ERROR if is_whole else _COMMITS | _ERROR
         reader = self.reader()
         held = 0
         while held < HELD and not self.ended:
             frames = await self.ahead(commit_at)
             if frames is None:
                 return None
-            held += len(self.pieces[-1]) if self.pieces else 0
+            if self.pieces:
+                held += len(self.pieces[-1])
+                if isinstance(self.framer, PieceFramer):
+                    return None
             for frame in frames:
                 try:
                     events = reader.read(frame, kinds)
@@ -130,30 +157,37 @@ class Stream:
                 for event in events:
                     if event.kind == "error" and isinstance(event.value, Failure):
                         return event.value
-                    if self.skims and event.kind in _COMMITS:
+                    if not is_whole and event.kind in _COMMITS:
                         return None
         if self.ended and self.skims and not reader.complete:
             raise StreamBroken("upstream_incomplete")
         return None
 
     async def peek(self, reply: Reply, n: int, kinds: frozenset[Kind]) -> list[Event]:
-        """See `Reply.peek`."""
+        """See `Reply.peek`. :raises StreamBroken: it broke before that."""
         reader = self.reader()
-        found = _events(reader.read(frame, kinds) for frame in self.frames)
-        while len(found) < n and not self.ended:
-            frames = await self.ahead()
-            found += _events(reader.read(frame, kinds) for frame in frames or ())
+        try:
+            found = _events(reader, self.frames, kinds)
+            while len(found) < n and not self.ended:
+                found += _events(reader, await self.ahead() or (), kinds)
+        except UpstreamError as error:
+            raise broken_by(error) from None
+        except ValueError:
+            raise StreamBroken("upstream_invalid") from None
         return found[:n]
 
     async def whole(self) -> bytes:
         """All bytes, for an answer that must be read to its end before any of it may leave. :raises StreamBroken:"""
         pieces, self.pieces, self.frames = self.pieces, [], []
         size = sum(map(len, pieces))
-        while piece := await self.read():
-            size += len(piece)
-            if size > LIMIT:
-                raise StreamBroken("upstream_too_large")
-            pieces.append(piece)
+        try:
+            while piece := await self.read():
+                size += len(piece)
+                if size > LIMIT:
+                    raise StreamBroken("upstream_too_large")
+                pieces.append(piece)
+        except UpstreamError as error:
+            raise broken_by(error) from None
         return b"".join(pieces)
 
     async def close(self) -> None:
@@ -161,6 +195,7 @@ class Stream:
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.cancel()
+            pending.add_done_callback(_looked_at)
         self.close_source()
 
     async def _read_until(self, until: float | None) -> bytes | None:
@@ -176,5 +211,11 @@ class Stream:
         return await self._pull()
 
 
-def _events(read: Iterable[Sequence[Event]]) -> list[Event]:
-    return [event for events in read for event in events]
+def _events(reader: Reader, frames: Iterable[Frame], kinds: frozenset[Kind]) -> list[Event]:
+    return [event for frame in frames if frame.data is not None for event in reader.read(frame, kinds) if event.kind in kinds]
+
+
+def _looked_at(pending: asyncio.Task[bytes]) -> None:
+    """Nobody waits for this piece any more, nor for the fault that came instead of it."""
+    if not pending.cancelled():
+        pending.exception()
