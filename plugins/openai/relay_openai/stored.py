@@ -82,8 +82,6 @@ def _tell_without_cost(
     inner = Gather(found.kinds)
     tell_chat(inner, document, where, block)
     found.events += [event for event in inner.events if event.kind not in ("usage", "stop", "created")]
-    for i, message in objects(member(document, "messages")):
-        read_message(found, message, (*block, "message", i), (*where, "messages", i))
 
 
 def _tell_hits(found: Gather, document: Any) -> None:
