@@ -12,7 +12,6 @@ import pytest
 from pydantic import Field
 
 from relay import Secret, Settings
-from relay.cli.docs import core_reference
 from relay.cli.main import main
 from relay.cli.reference import settings_table
 from relay.values.quantity import Duration, Size
@@ -163,9 +162,3 @@ def test_a_readme_without_a_place_for_what_its_plugin_declares_is_told(
         "has no place for its errors: `<!-- errors -->` and `<!-- /errors -->`, each on a line"
         in capsys.readouterr().err
     )
-
-
-def test_the_cores_own_reference_is_up_to_date() -> None:
-    readme = Path(__file__).parents[3] / "config" / "README.md"
-
-    assert core_reference(readme) == readme.read_text()
