@@ -102,6 +102,7 @@ CORE_CODES: tuple[Code, ...] = (
     Code("request_timeout", 408, "The request was not sent in time."),
     Code("too_large", 413, "The body is larger than this relay accepts."),
     Code("unsupported_encoding", 415, "The content encoding of the body is not supported."),
+    Code("expectation_failed", 417, "Of all expectations only 100-continue is understood."),
     Code("upgrade_required", 426, "This path speaks WebSocket only."),
     Code("head_too_large", 431, "The request's head is larger than this relay accepts."),
     Code("plugin_failed", 500, "A part of the relay failed. Nothing was sent to a provider."),

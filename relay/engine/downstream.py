@@ -189,8 +189,10 @@ class Downstream:
         client = intake.client(request)
         dialect = self._surfaces.speaker(path, request.headers, query)
         run.exchange = exchange = Exchange(Call(dialect, NOWHERE), client, run)
+        is_suspect = True
         try:
             intake.admit(request, client)
+            is_suspect = False
             if self.is_draining:
                 raise Refused("not_ready", retry_after_s=1)
             matched = self._surfaces.match(request.method, path, request.headers, query)
@@ -203,7 +205,7 @@ class Downstream:
             exchange.outcome, exchange.error = "refused", refused.code
             reply = gateway.refusal(exchange, refused)
             exchange.status = reply.status
-            self._whole(request, run, outlet, reply, close=not request.content.is_eof())
+            self._whole(request, run, outlet, reply, close=is_suspect or self.is_draining)
             return outlet.done()
         key = _presented(request, dialect, query)
         if key is not None:
@@ -287,6 +289,7 @@ class Downstream:
             response = await self._pages._handle(request)
         except Refused as refused:
             response = self._problem(refused)
+            response.force_close()
         except web.HTTPException as told:
             response = told
         except (asyncio.CancelledError, ConnectionError):
