@@ -106,6 +106,7 @@ class Serving:
         self._downstreams.append(downstream)
         self._listeners.append(listener)
         loop = asyncio.get_running_loop()
+        application._set_loop(loop)  # as aiohttp's runner does; a plugin's route cannot open a WebSocket without it
         await application.startup()
         tls = terms.tls if is_public else None
         return [await loop.create_server(listener, sock=each, ssl=tls, backlog=1024) for each in sockets]

@@ -42,7 +42,8 @@ class Form:
 async def read_form(content_type: str, body: bytes) -> Form:
     """:raises Fault: 400 for a body that is not the multipart it claims to be."""
     loop = asyncio.get_running_loop()
-    stream = StreamReader(BaseProtocol(loop), 2**16, loop=loop)
+    # The body is here as a whole: there is nobody who could be told to send more slowly, so its size is the limit.
+    stream = StreamReader(BaseProtocol(loop), len(body), loop=loop)
     stream.feed_data(body)
     stream.feed_eof()
     fields: Document = {}
