@@ -16,19 +16,23 @@ from relay_openai.messages import KNOWN, THINKING, details, read_message
 from relay_openai.parts import annotation, part
 from relay_openai.usage import read_usage
 
+_USAGE_MARK = b'_tokens"'
+"""Every usage has a member that ends so."""
 MARKS: tuple[bytes, ...] = (
     b'"finish_reason":"',
     b'"finish_reason": "',
     b"[DONE]",
-    b'_tokens"',
+    _USAGE_MARK,
     b'"error"',
     b"event: error",
     # With more than one choice the stream has ended only when each of them has.
     b'"index":1',
     b'"index": 1',
 )
-"""Where a chunk says more than text: every usage has a member that ends in `_tokens`."""
+"""Where a chunk says more than text."""
 AUDIO_MARK = b'"audio"'
+_TEXTS: frozenset[Kind] = frozenset(("text", "tool_args", "thinking", "media", "opaque", "created"))
+"""What is looked for within a delta."""
 
 _STOPS: dict[str, StopReason] = {
     "stop": "end",
@@ -104,6 +108,8 @@ class ChatReader:
             if document.get("error"):
                 found.failure(read_error(document))
             self._chunk(found, document)
+            if _USAGE_MARK in data:
+                found.usage(*_usage(document, ()))
             return found.events
         error = read_error(document) or (failure(document) if frame.name == "error" else None)
         found.failure(error)
@@ -112,7 +118,7 @@ class ChatReader:
         return found.events
 
     def _chunk(self, found: Gather, document: dict[str, Any]) -> None:
-        text = found.wants("text", "tool_args", "thinking", "media", "opaque", "created")
+        text = not _TEXTS.isdisjoint(found.kinds)
         for i, choice in objects(document.get("choices")):
             number = _index(choice, i)
             self._open.add(number)
@@ -126,8 +132,6 @@ class ChatReader:
                     self._made = True
                     found.created("chat.completion", document.get("id"))
                 found.stop(_stop(reason, self._hints.get(number)), ("choice", number))
-        if "usage" in found.kinds:
-            found.usage(*_usage(document, ()))
 
     def _choice(self, found: Gather, choice: dict[str, Any], number: int, here: Path) -> None:
         mine = ("choice", number)

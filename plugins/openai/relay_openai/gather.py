@@ -72,7 +72,7 @@ class Gather:
 
     def wants(self, *kinds: Kind) -> bool:
         """Was any of these asked for? Spares the walk where none was."""
-        return any(kind in self.kinds for kind in kinds)
+        return not frozenset(kinds).isdisjoint(self.kinds)
 
     def _next(self, block: Block) -> int:
         repeat = self._told.get(block, self.tellings)
