@@ -15,6 +15,7 @@ from google.genai import errors, types
 from relay_gemini.dialect import DIALECT
 
 from relay.wire.dialect import ModelEntry, Refusal
+from relay.wire.sse import SseFramer
 
 # The client itself inherits from aiohttp's session, which aiohttp discourages; that is not ours to mend.
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
@@ -108,6 +109,15 @@ async def test_an_error_in_a_running_stream_is_raised_by_the_client(status: int,
 
     assert ["Hel"] == seen
     assert (status, "Not now.") == (raised.value.code, raised.value.message)
+
+
+def test_an_error_event_is_a_whole_event_with_the_line_ends_of_the_others() -> None:
+    event = DIALECT.refuse_in_stream(SURFACES["generate.stream"], "text/event-stream", refusal(503))
+
+    (frame,) = SseFramer().feed(event)
+
+    assert 503 == frame.document()["error"]["code"]
+    assert event.endswith(b"}\r\n\r\n")
 
 
 def test_an_error_in_a_running_array_is_its_last_element() -> None:
