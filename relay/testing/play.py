@@ -46,7 +46,7 @@ class NotPlayable(RelayError):
     """The plugins cannot be played like this: settings that do not fit, or a service that nobody provides."""
 
 
-class _Stand(Plugin):
+class Stand(Plugin):
     """Stands above the plugins under test and gives each exchange its caller and its targets."""
 
     name = "play"
@@ -58,7 +58,8 @@ class _Stand(Plugin):
 
     async def on_request(self, exchange: Exchange) -> None:
         exchange.caller = exchange.caller or self.caller
-        exchange.targets = list(self.targets)
+        if self.targets:
+            exchange.targets = list(self.targets)
 
 
 class Play:
@@ -94,7 +95,7 @@ class Play:
         """All that have ended, children included, in the order of their ends."""
         self._retry = retry or Retry(tries=1, base_s=0.0)
         made = targets if isinstance(targets, Sequence) else [self.target(number) for number in range(1, targets + 1)]
-        self._stand = _Stand(caller, made)
+        self._stand = Stand(caller, made)
         self._services = dict(services or {})
         self._terms: dict[str, Any] = {"mode": mode, "way_in_s": way_in_s}
         self._stack = AsyncExitStack()
