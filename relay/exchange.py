@@ -146,17 +146,18 @@ class Call:
             raise ContentClosed("a call is rewritten only by what declares reads_content")
         _known(kinds, TEXT_KINDS | {"opaque"})
         changes: dict[Path, bytes] = {}
+        body = self.body.data(CORE)
         for event in self.events(*{*kinds, "opaque"}):
             if event.kind == "opaque":
                 if "opaque" not in kinds:
                     raise Refused("not_understood")
             elif isinstance(event.value, Content):
-                before = event.value.text(CORE)
+                before = lens.source(body, event.where).decode() if event.source else event.value.text(CORE)
                 after = fn(before)
                 if after != before:
                     changes[event.where] = after.encode() if event.source else lens.string(after)
         if changes:
-            self.body = Content(lens.replace(self.body.data(CORE), changes))
+            self.body = Content(lens.replace(body, changes))
             self._document = None
         return len(changes)
 

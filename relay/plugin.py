@@ -54,6 +54,10 @@ class Relay(Protocol):
         """Offer a service. A port has one provider."""
         ...
 
+    def log(self, event: str, **fields: object) -> None:
+        """Write one line to the relay's log. Never content, keys, or an exception's words."""
+        ...
+
     def gauge(self, gauge: Gauge) -> None:
         """Offer a figure to whoever collects metrics."""
         ...

@@ -23,8 +23,8 @@ PRESENTED_KEY: Key[Secret] = Key("presented_key")
 class Models(Protocol):
     """Which models there are. Provided by the plugin that routes."""
 
-    def offered(self, caller: Caller | None) -> Sequence[ModelEntry]:
-        """The models this caller may ask for, in the order of the configuration."""
+    def offered(self, caller: Caller | None, dialect: str | None = None) -> Sequence[ModelEntry]:
+        """The models this caller may ask for, in the order of the configuration; only those that can be asked for in `dialect`."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -50,6 +51,11 @@ class CommandRelay:
 
     def provide(self, port: type[P], it: P) -> None:
         self._provided[port] = it
+
+    def log(self, event: str, **fields: object) -> None:
+        """To standard error, for the person who gave the command."""
+        told = " ".join(f"{name}={value}" for name, value in fields.items())
+        sys.stderr.write(f"{event} {told}\n")
 
     def gauge(self, gauge: Gauge) -> None:
         """Nobody collects metrics of a command."""

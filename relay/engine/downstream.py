@@ -226,7 +226,7 @@ class Downstream:
     async def _streamed(self, request: web.BaseRequest, run: Run, outlet: Outlet, reply: Reply) -> None:
         stream = reply.source
         assert isinstance(stream, Stream)
-        if stream.ended and not stream.skims:
+        if stream.ended and not stream.is_stream:
             # All of it is here: one write, with its length.
             try:
                 pieces = [piece async for piece in run.pieces(reply)]
@@ -291,7 +291,8 @@ class Downstream:
             response = self._problem(refused)
             response.force_close()
         except web.HTTPException as told:
-            response = told
+            told.headers["Server"] = "relay"
+            raise
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception as error:

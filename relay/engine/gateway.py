@@ -113,7 +113,7 @@ class Gateway:
         models = self.find(Models)
         if models is None or call.surface.models is None:
             return None
-        entries: Sequence[Any] = models.offered(exchange.caller)
+        entries: Sequence[Any] = models.offered(exchange.caller, call.dialect.name)
         if call.surface.models == "one":
             entries = [entry for entry in entries if entry.id == call.params.get("model")]
             if not entries:

@@ -108,7 +108,8 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 def _clean(raw: str) -> str:
     """A path parameter, decoded once. :raises Refused: `invalid_path`: it would mean another path at the provider."""
-    value = unquote(raw, errors="strict") if "%" in raw else raw
+    # What is no UTF-8 becomes a character that no segment may have.
+    value = unquote(raw) if "%" in raw else raw
     for segment in value.split("/") if "/" in raw or "%2f" in raw.lower() else (value,):
         if not _SEGMENT.fullmatch(segment) or segment in (".", ".."):
             raise Refused("invalid_path")

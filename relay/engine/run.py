@@ -16,6 +16,7 @@ from relay.engine.upstream import UpstreamError
 from relay.errors import Refused, StreamBroken
 from relay.exchange import Attempt, Call, Exchange, Outcome, Reply
 from relay.values.content import CORE, Content
+from relay.wire.dialect import Keeps
 from relay.wire.vocabulary import Created, Event, Failure, Stop, Usage
 
 if TYPE_CHECKING:
@@ -145,8 +146,11 @@ class Run:
         assert isinstance(reply.source, Stream)
         attempt = reply.attempt
 
+        keeps = attempt is not None and _keeps(attempt.call)
+
         def sink(event: Event) -> None:
-            self._note(attempt, event)
+            if keeps or event.kind != "created":
+                self._note(attempt, event)
 
         hides = attempt.hides if attempt is not None else None
         return Pipeline(reply.source, reply.stages, sink, self.gateway.observer_failed, hides)
@@ -181,7 +185,7 @@ class Run:
                 await self.note_created()
             if out:
                 yield out
-            if stream.skims and not pipeline.complete and reply.status < 300 and self._broken is None:
+            if stream.is_stream and not pipeline.complete and reply.status < 300 and self._broken is None:
                 raise StreamBroken("upstream_incomplete")
         except UpstreamError as error:
             broken = broken_by(error)
@@ -345,9 +349,11 @@ class Run:
     def _note(self, attempt: Attempt | None, event: Event) -> None:
         value = event.value
         if isinstance(value, Failure):
-            self._broken = "upstream_error"
-            if attempt is not None:
-                attempt.error = self._broken
+            # In a session an error answers one message; in a reply it is the end.
+            if not self.exchange.call.surface.websocket:
+                self._broken = "upstream_error"
+                if attempt is not None:
+                    attempt.error = self._broken
         elif attempt is None:
             return
         elif isinstance(value, Created):
@@ -357,13 +363,19 @@ class Run:
         elif isinstance(value, Usage):
             is_part = attempt.call.surface.websocket and attempt.usage is not None
             attempt.usage = attempt.usage.plus(value) if is_part and attempt.usage is not None else value
-        elif isinstance(value, Stop) and value.raw:
+        elif isinstance(value, Stop) and (value.raw or attempt.stop is None):
             attempt.stop = value
 
     async def note_created(self) -> None:
         created, self._created = self._created, []
         for attempt, made in created:
             await self.gateway.register.note(attempt, made)
+
+
+def _keeps(call: Call) -> bool:
+    """Will what the answer creates be there when it has ended?"""
+    dialect = call.dialect
+    return not isinstance(dialect, Keeps) or dialect.keeps(call.surface, call.document(CORE))
 
 
 async def _to_its_end(work: Awaitable[None]) -> bool:

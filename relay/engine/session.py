@@ -33,7 +33,7 @@ class Session(Stream):
     def __init__(self, socket: Socket, dialect: Dialect, surface: Surface) -> None:
         super().__init__(self._next, socket.abort, dialect, surface, "")
         self.socket = socket
-        self.skims = False
+        self.skims = self.is_stream = False
         self.is_text = True
         self.messages: AsyncIterator[str | bytes] = aiter(socket)
 

@@ -202,8 +202,12 @@ class Pipeline:
         texts: dict[Path, tuple[Event, list[Event]]] = {}
         deltas: list[Event] = []
         others = False
+        assert frame.data is not None
         for event in events:
             if event.kind in TEXT_KINDS and event.where:
+                if event.source:
+                    # As it stands there: a number that was read and written again need not be the same.
+                    event = replace(event, value=Content(lens.source(frame.data, event.where)))
                 block: Block = (event.kind, event.block)
                 if event.whole:
                     if event.repeat:
@@ -236,7 +240,6 @@ class Pipeline:
             return before
         if not changes:
             return [*before, frame.raw]
-        assert frame.data is not None
         return [*before, frame.with_data(lens.replace(frame.data, changes)).raw]
 
     def _through(self, event: Event, at: int) -> list[Event]:

@@ -40,8 +40,8 @@ class Stream:
     """
 
     __slots__ = (
-        "_pending", "_pull", "_ready", "close_source", "content_type", "dialect", "ended", "framer", "frames", "pieces", "rest", "skims",
-        "surface",
+        "_pending", "_pull", "_ready", "close_source", "content_type", "dialect", "ended", "framer", "frames", "is_stream", "pieces",
+        "rest", "skims", "surface",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +60,8 @@ class Stream:
         self.surface = surface
         self.content_type = content_type
         self.framer = dialect.framer(surface, content_type)
+        self.is_stream = not isinstance(self.framer, WholeFramer | PieceFramer)
+        """Whether it consists of events, so that it can be told from its frames when it has said everything."""
         self.skims = isinstance(self.framer, SseFramer)
         """Whether events can be passed by without cutting them out (see `SseFramer.boundary`)."""
         self.pieces: list[bytes] = []
@@ -157,9 +159,9 @@ class Stream:
                 for event in events:
                     if event.kind == "error" and isinstance(event.value, Failure):
                         return event.value
-                    if not is_whole and event.kind in _COMMITS:
+                    if not is_whole and event.kind in _COMMITS and not event.repeat:
                         return None
-        if self.ended and self.skims and not reader.complete:
+        if self.ended and self.is_stream and not reader.complete:
             raise StreamBroken("upstream_incomplete")
         return None
 
@@ -212,7 +214,13 @@ class Stream:
 
 
 def _events(reader: Reader, frames: Iterable[Frame], kinds: frozenset[Kind]) -> list[Event]:
-    return [event for frame in frames if frame.data is not None for event in reader.read(frame, kinds) if event.kind in kinds]
+    return [
+        event
+        for frame in frames
+        if frame.data is not None
+        for event in reader.read(frame, kinds)
+        if event.kind in kinds
+    ]
 
 
 def _looked_at(pending: asyncio.Task[bytes]) -> None:

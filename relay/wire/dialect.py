@@ -176,6 +176,15 @@ class Dialect(Protocol):
 
 
 @runtime_checkable
+class Keeps(Protocol):
+    """What a dialect has besides, when a request can ask that nothing be kept at the provider."""
+
+    def keeps(self, surface: Surface, document: Any) -> bool:
+        """Will what the answer creates still be there when it has ended? Else nobody needs to know whose it was."""
+        ...
+
+
+@runtime_checkable
 class Meters(Protocol):
     """What a dialect has besides, when its providers tell what a stream consumed only if they are asked to."""
 

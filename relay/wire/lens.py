@@ -113,6 +113,14 @@ def replace(data: bytes, changes: Mapping[Path, bytes]) -> bytes:
     return b"".join(pieces)
 
 
+def source(data: bytes, path: Path) -> bytes:
+    """The JSON source of the value at a path, to the letter. :raises ValueError: the path leads nowhere."""
+    span = spans(data, (path,)).get(path)
+    if span is None:
+        raise ValueError("the path leads nowhere")
+    return data[span[0] : span[1]]
+
+
 def string(text: str) -> bytes:
     """A JSON string's source. Lone surrogates, which UTF-8 cannot hold, are escaped."""
     try:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import structlog
 
 from relay import RelayError, Secret
 from relay.ports import Finding
 from relay_auth import key_file, keys
 from relay_auth.entries import Grant, KeyEntry, doubles
 
-_log = structlog.get_logger("relay.auth")
 _Seen = tuple[int, int, int]
 
 
@@ -23,9 +20,17 @@ class Keyring:
     :param secret: the server's secret.
     :param fixed: the keys of the configuration.
     :param file: a file with more of them; it may come into being later.
+    :param log: is told when the file was read again, or could not be.
     """
 
-    def __init__(self, secret: Secret, fixed: Sequence[KeyEntry], file: Path | None = None) -> None:
+    def __init__(
+        self,
+        secret: Secret,
+        fixed: Sequence[KeyEntry],
+        file: Path | None = None,
+        log: Callable[..., None] | None = None,
+    ) -> None:
+        self._log = log or _nothing
         self._secret = secret
         self._fixed = tuple(fixed)
         self._file = file
@@ -76,7 +81,7 @@ class Keyring:
         except RelayError as error:
             self._keep(str(error))
         else:
-            _log.info("key_file_read", file=str(self._file), keys=len(entries))
+            self._log("key_file_read", file=str(self._file), keys=len(entries))
 
     def ready(self) -> Finding:
         """Not ready while the file has never been read: then nobody could enter."""
@@ -94,7 +99,11 @@ class Keyring:
 
     def _keep(self, reason: str) -> None:
         self.stale = reason
-        _log.error("key_file_unusable", file=str(self._file), reason=reason, keys_in_force=len(self))
+        self._log("key_file_unusable", file=str(self._file), reason=reason, keys_in_force=len(self))
+
+
+def _nothing(event: str, **fields: object) -> None:
+    """Nobody wants to know."""
 
 
 def _by_digest(entries: Sequence[KeyEntry]) -> dict[bytes, Grant]:

@@ -67,7 +67,7 @@ class Auth(Plugin):
             if relay.mode == "commercial":
                 raise server_secret.SecretUnusable(f"auth: {server_secret.DEMANDED}")
             secret = server_secret.generated(relay.data / "auth" / "secret")
-        keyring = Keyring(secret, self.settings.keys, self.settings.file)
+        keyring = Keyring(secret, self.settings.keys, self.settings.file, relay.log)
         keyring.load()
         relay.check("auth", keyring.ready)
         relay.gauge(Gauge("relay_auth_keys", "Known API keys.", "gauge", (), lambda: [((), float(len(keyring)))]))

@@ -31,6 +31,9 @@ class FakeRelay:
     def check(self, name: str, ready: Any) -> None:
         self.checks[name] = ready
 
+    def log(self, event: str, **fields: object) -> None:
+        """Nobody reads it."""
+
     def gauge(self, gauge: Any) -> None:
         self.gauges[gauge.name] = gauge
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-import structlog
 from prometheus_client import Counter, Gauge
 
 from relay import ports
 from relay_metrics.series import LIMIT, Series
 
-_log = structlog.get_logger("relay.metrics")
-
 
 class Mirror:
-    """Copies what `gauges` gives into metrics of the same names. Made within `Folder.joined`."""
+    """Copies what `gauges` gives into metrics of the same names, and tells `log` of one that fails. Made within `Folder.joined`."""
 
-    def __init__(self, gauges: Callable[[], Iterable[ports.Gauge]]) -> None:
+    def __init__(self, gauges: Callable[[], Iterable[ports.Gauge]], log: Callable[..., None]) -> None:
         self._gauges = gauges
+        self._log = log
         self._levels: dict[str, Series[Gauge]] = {}
         self._totals: dict[str, tuple[Series[Counter], dict[tuple[str, ...], float]]] = {}
         self._failed: set[str] = set()
@@ -39,7 +37,7 @@ class Mirror:
                 # A plugin's gauge must not take all other figures with it.
                 if gauge.name not in self._failed:
                     self._failed.add(gauge.name)
-                    _log.error("gauge_failed", gauge=gauge.name, error=type(error).__name__)
+                    self._log("gauge_failed", gauge=gauge.name, error=type(error).__name__)
 
     def _copy_level(self, gauge: ports.Gauge, figures: dict[tuple[str, ...], float]) -> None:
         series = self._levels.get(gauge.name)

@@ -54,7 +54,7 @@ class Metrics(Plugin):
                 lambda: relay.find(Models),
                 lambda: relay.find(Targets),
             )
-            mirror = Mirror(relay.gauges)
+            mirror = Mirror(relay.gauges, relay.log)
             self._opened = folder, traffic, mirror
             relay.watch(self._ended)
             yield

@@ -26,7 +26,7 @@ class Routing:
 
     models = ("gpt-4o",)
 
-    def offered(self, caller: Caller | None) -> list[ModelEntry]:
+    def offered(self, caller: Caller | None, dialect: str | None = None) -> list[ModelEntry]:
         return [ModelEntry(name) for name in self.models]
 
     def named(self, name: str) -> Target | None:
@@ -41,6 +41,9 @@ class FakeRelay:
         self.offered: list[Gauge] = []
         self.watchers: list[Callable[[Exchange], None]] = []
         self.ports: dict[type, Any] = {Models: Routing(), Targets: Routing()}
+
+    def log(self, event: str, **fields: object) -> None:
+        """Nobody reads it."""
 
     def find(self, port: type) -> Any:
         return self.ports.get(port)

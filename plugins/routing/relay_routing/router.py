@@ -80,11 +80,17 @@ class Router:
         self._random = random
         shown = dict.fromkeys([*(name for name in models if "*" not in name), *listed])
         self._entries = tuple(ModelEntry(name) for name in shown)
+        self._spoken: dict[str, list[ModelEntry]] = {}
+        for entry in self._entries:
+            found = self._names.find(entry.id)
+            for dialect in found.it.levels if found is not None else ():
+                self._spoken.setdefault(dialect, []).append(entry)
 
-    def offered(self, caller: Caller | None) -> Sequence[ModelEntry]:
+    def offered(self, caller: Caller | None, dialect: str | None = None) -> Sequence[ModelEntry]:
+        entries = self._entries if dialect is None else self._spoken.get(dialect, ())
         if caller is None or caller.models is None:
-            return self._entries
-        return [entry for entry in self._entries if caller.may_use(entry.id)]
+            return entries
+        return [entry for entry in entries if caller.may_use(entry.id)]
 
     def named(self, name: str) -> Target | None:
         return self._accounts.get(name)

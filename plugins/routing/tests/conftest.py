@@ -31,6 +31,9 @@ class FakeRelay:
     def provide(self, port: Any, it: Any) -> None:
         self.ports[port] = it
 
+    def log(self, event: str, **fields: object) -> None:
+        """Nobody reads it."""
+
     def gauge(self, gauge: Any) -> None:
         self.gauges[gauge.name] = gauge
 

@@ -249,3 +249,11 @@ def test_any_key_can_name_a_top_level_string(key: str) -> None:
 def test_a_top_level_string_that_is_not_there_is_an_error(source: bytes) -> None:
     with pytest.raises(ValueError):
         lens.top_level_string(source, "model", "b")
+
+
+def test_the_source_of_a_value_is_given_to_the_letter() -> None:
+    data = b'{"a": [{"args": {"n": 12345678901234567890123, "x": 1.10}}]}'
+
+    assert b'{"n": 12345678901234567890123, "x": 1.10}' == lens.source(data, ("a", 0, "args"))
+    with pytest.raises(ValueError, match="nowhere"):
+        lens.source(data, ("b",))
