@@ -129,7 +129,9 @@ CLEAR = {
     "head with a body": post(CL).replace(b"POST", b"HEAD", 1),
     "trace with a body": post(CL).replace(b"POST", b"TRACE", 1),
     "a body that is no JSON": post(CL, body=HIDDEN[: len(BODY)]),
-    "chunk extensions": post(TE, body=b"18;a=b;c\r\n" + BODY.replace(b'"m"', b" 1 ") + b"\r\n0\r\nX-Trailer: a\r\n\r\n"),
+    "chunk extensions": post(
+        TE, body=b"18;a=b;c\r\n" + BODY.replace(b'"m"', b" 1 ") + b"\r\n0\r\nX-Trailer: a\r\n\r\n"
+    ),
 }
 
 
