@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 Framing = Literal["length", "chunked", "close"]
 
@@ -179,8 +179,7 @@ class _Connection(asyncio.StreamReaderProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._meet(self, self._reader, transport)
+        self._meet(self, self._reader, cast(asyncio.WriteTransport, transport))
 
     def eof_received(self) -> bool:
         self._left()
