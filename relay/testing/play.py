@@ -40,6 +40,13 @@ from relay.wire import multipart
 from relay.wire.dialect import Dialect, Surface
 
 CALLER = Caller(organisation="org_play", key="key_play")
+ONE_TRY = Retry(tries=1, base_s=0.0)
+
+
+def target(number: int = 1, *, dialect: Dialect = PLAIN, retry: Retry = ONE_TRY, **changes: Any) -> Target:
+    """An account at the played provider: `changes` are further fields of `Target`."""
+    name = f"provider{number}"
+    return replace(Target(f"{name}/m", name, dialect, f"https://{name}.test", retry=retry), **changes)
 
 
 class NotPlayable(RelayError):
@@ -93,19 +100,14 @@ class Play:
         """The relay's own events, as they would be logged."""
         self.exchanges: list[Exchange] = []
         """All that have ended, children included, in the order of their ends."""
-        self._retry = retry or Retry(tries=1, base_s=0.0)
-        made = targets if isinstance(targets, Sequence) else [self.target(number) for number in range(1, targets + 1)]
+        made = targets
+        if isinstance(made, int):
+            made = [target(number, dialect=dialect, retry=retry or ONE_TRY) for number in range(1, made + 1)]
         self._stand = Stand(caller, made)
         self._services = dict(services or {})
         self._terms: dict[str, Any] = {"mode": mode, "way_in_s": way_in_s}
         self._stack = AsyncExitStack()
         self.gateway: Gateway
-
-    def target(self, number: int = 1, **changes: Any) -> Target:
-        """An account at the played provider: `Target` with `changes`."""
-        name = f"provider{number}"
-        plain = Target(f"{name}/m", name, self.dialect, f"https://{name}.test", retry=self._retry)
-        return replace(plain, **changes)
 
     async def __aenter__(self) -> Self:
         data = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="relay-play-"))

@@ -9,12 +9,13 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import orjson
 import pytest
 
-from relay import Call, Deadlines, Plugin, Refused, Reply, Retry, Skip, Target
+from relay import Call, Deadlines, Event, Plugin, Refused, Reply, Retry, Skip, Target
 from relay.engine.run import Run
 from relay.engine.stream import Stream
 from relay.exchange import Attempt, Exchange
@@ -74,8 +75,12 @@ class Chaos(Plugin):
         if roll < 0.3:
             await reply.peek(2, "text")
         if roll < 0.5:
-            reply.observe(lambda event: self.random.random() < 0.1 and exchange.stop(), "text")
+            reply.observe(partial(self._stop_sometimes, exchange), "text")
         return None
+
+    def _stop_sometimes(self, exchange: Exchange, event: Event) -> None:
+        if self.random.random() < 0.1:
+            exchange.stop()
 
     async def _attempt_ended(self, attempt: Attempt, name: str) -> None:
         self.ended[name] += 1
@@ -170,7 +175,7 @@ async def test_every_end_ran_once_and_nothing_is_left_whatever_the_timing(compla
     async with ScriptedUpstream() as upstream:
         scripts = [script(chance) for _ in range(200)]
         for number, steps in enumerate(scripts):
-            upstream.play(*steps, when=lambda request, number=number: _case(request) % len(scripts) == number)
+            upstream.play(*steps, when=partial(_is_case, number, len(scripts)))
         deadlines = Deadlines(first_byte_s=0.05, silence_s=0.05, total_s=0.5, commit_after_s=0.02)
         targets = [
             Target(f"t{n}/m", f"t{n}", PLAIN, upstream.url, retry=retry, deadlines=deadlines, allow_private=True)
@@ -202,6 +207,10 @@ async def test_every_end_ran_once_and_nothing_is_left_whatever_the_timing(compla
     assert [0] * ROUNDS == sizes
     assert before_tasks == len(asyncio.all_tasks())
     assert before_files == descriptors()
+
+
+def _is_case(number: int, of: int, request: Request) -> bool:
+    return _case(request) % of == number
 
 
 def _case(request: Request) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -67,6 +68,10 @@ class Holding:
         return str(self.change(rest))
 
 
+def holding(most: int, change: Any, kind: str) -> Holding:
+    return Holding(most, change)
+
+
 def upper(text: str) -> str:
     """Letter by letter, so that where the text is cut makes no difference."""
     return "".join(letter.upper() if letter.isascii() else letter for letter in text)
@@ -125,7 +130,7 @@ def without_words(wire: bytes) -> list[bytes]:
 def test_without_a_stage_that_changes_the_bytes_are_the_same(data: st.DataObject) -> None:
     wire = b"".join(data.draw(streams()))
     chunks = data.draw(strategies.chunkings(wire))
-    kinds = data.draw(st.sets(st.sampled_from(["text", "thinking", "usage", "stop", "opaque"])))
+    kinds: set[Any] = data.draw(st.sets(st.sampled_from(["text", "thinking", "usage", "stop", "opaque"])))
 
     def register(reply: Reply) -> None:
         for kind in sorted(kinds):
@@ -140,11 +145,13 @@ def test_without_a_stage_that_changes_the_bytes_are_the_same(data: st.DataObject
 def test_rewriters_that_only_hold_back_change_no_word_and_no_other_byte(data: st.DataObject) -> None:
     wire = b"".join(data.draw(streams()))
     chunks = data.draw(strategies.chunkings(wire))
-    holds = data.draw(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["text", "thinking"])), max_size=3))
+    holds: list[Any] = data.draw(
+        st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["text", "thinking"])), max_size=3)
+    )
 
     def register(reply: Reply) -> None:
         for most, kind in holds:
-            reply.rewrite(lambda _, most=most: Holding(most, str), kind)
+            reply.rewrite(partial(holding, most, str), kind)
 
     left = asyncio.run(through(chunks, register, ahead=data.draw(st.integers(0, 3))))
 
@@ -156,11 +163,11 @@ def test_rewriters_that_only_hold_back_change_no_word_and_no_other_byte(data: st
 def test_any_hold_back_and_any_chunking_upper_cases_all_of_it(data: st.DataObject) -> None:
     wire = b"".join(data.draw(streams()))
     chunks = data.draw(strategies.chunkings(wire))
-    holds = data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=3))
+    holds: list[int] = data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=3))
 
     def register(reply: Reply) -> None:
         for most in holds:
-            reply.rewrite(lambda _, most=most: Holding(most, upper), "text", "thinking")
+            reply.rewrite(partial(holding, most, upper), "text", "thinking")
 
     left = asyncio.run(through(chunks, register))
 
@@ -185,7 +192,7 @@ def test_observers_see_exactly_the_concatenation_at_their_place_in_the_order(dat
 
     def register(reply: Reply) -> None:
         reply.observe(see(below), "text", "thinking")
-        reply.rewrite(lambda _: Holding(most, upper), "text", "thinking")
+        reply.rewrite(partial(holding, most, upper), "text", "thinking")
         reply.observe(see(above), "text", "thinking")
 
     left = asyncio.run(through(chunks, register, ahead=data.draw(st.integers(0, 3))))

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from relay import Call, Content, Refused
+from relay import Call, Content, Refused, Usage
+from relay.ports import Held
 from relay.testing.dialect import PLAIN
 from relay.testing.play import Play
 from relay.wire.sse import sse
 
-SSE = {"content_type": "text/event-stream"}
+SSE: dict[str, Any] = {"content_type": "text/event-stream"}
 HELLO = sse(b'{"n":0,"text":"hello"}')
 END = sse(b'{"stop":"end","usage":{"in":1,"out":2}}') + sse(b"[END]")
 
@@ -44,7 +45,7 @@ async def test_a_childs_reply_can_be_returned_as_ones_own_and_streams_through(pl
     assert (parent, child.parent) == (reply.exchange, reply.exchange)
     assert (0, 1) == (len(parent.attempts), len(child.attempts))
     assert ("completed", "completed") == (parent.outcome, child.outcome)
-    assert [2, 1] == [child.attempts[0].usage.output, child.attempts[0].usage.input]
+    assert Usage(input=1, output=2, total=3) == child.attempts[0].usage
     assert [None, parent.id] == [line.get("parent") for line in reversed(play.log)]
 
 
@@ -186,7 +187,7 @@ async def test_an_object_that_a_child_made_is_noted_once_for_the_account_that_ho
         held = await play.gateway.register.find(["thing_1"])
 
     assert b'{"id":"thing_1"}' == reply.body
-    assert [("org_play", "provider1", "thing")] == [(each.organisation, each.provider, each.kind) for each in held]
+    assert [Held("org_play", "provider1", "thing")] == held
 
 
 async def test_a_child_is_stopped_by_its_own_plugin_and_the_stream_says_so(plugin: Any) -> None:

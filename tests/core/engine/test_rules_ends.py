@@ -12,7 +12,7 @@ from relay.testing.play import Play
 from relay.testing.provider import broken
 from relay.wire.sse import sse
 
-SSE = {"content_type": "text/event-stream"}
+SSE: dict[str, Any] = {"content_type": "text/event-stream"}
 HELLO = sse(b'{"n":0,"text":"hello"}')
 
 

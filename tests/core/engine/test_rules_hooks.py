@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from relay import Key, Refused, Reply
-from relay.testing.play import NotPlayable, Play
+from relay.testing.play import NotPlayable, Play, target
 
 JSON = [("content-type", "application/json")]
 
@@ -137,9 +137,7 @@ async def test_a_credential_that_fails_is_a_500_and_not_a_crash() -> None:
         async def current(self) -> Any:
             raise OSError("a secret that nobody may read")
 
-    play = Play(targets=())
-    play._stand.targets = [play.target(credential=Failing())]
-    async with play:
+    async with Play(targets=[target(credential=Failing())]) as play:
         reply = await play.ask()
 
     assert (500, "plugin_failed") == (reply.status, reply.error)

@@ -13,7 +13,7 @@ from relay import Content, Event
 from relay.testing.play import Play
 from relay.wire.sse import sse
 
-SSE = {"content_type": "text/event-stream"}
+SSE: dict[str, Any] = {"content_type": "text/event-stream"}
 
 
 class Upper:
@@ -105,9 +105,9 @@ async def test_each_block_has_a_rewriter_of_its_own_and_stops_flush_their_own(pl
         play.replies(*wire, **SSE)
         reply = await play.ask(stream=True)
 
+    events: list[Any] = reply.events
     said = [
-        (event.block[1], event.value.text(play.plugins[0])) if event.kind == "text" else event.kind
-        for event in reply.events
+        (event.block[1], event.value.text(play.plugins[0])) if event.kind == "text" else event.kind for event in events
     ]
     assert [(0, "A "), (1, "X "), (0, "B"), "stop", (1, ""), (1, "YZ"), "stop"] == said
     assert ["text", "text"] == made

@@ -12,7 +12,7 @@ from relay import Code, Reply
 from relay.testing.play import Play
 from relay.wire.sse import sse
 
-SSE = {"content_type": "text/event-stream"}
+SSE: dict[str, Any] = {"content_type": "text/event-stream"}
 HELLO = sse(b'{"n":0,"text":"hello"}')
 END = sse(b'{"stop":"end"}') + sse(b"[END]")
 
