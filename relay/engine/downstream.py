@@ -57,10 +57,14 @@ class Connection(RequestHandler):
             self.force_close()
 
     def data_received(self, data: bytes) -> None:
-        is_body = not self._body.is_eof() or self._payload_parser is not None
+        body = self._body
+        is_body = not body.is_eof() or self._payload_parser is not None
         before = self._request_count
         super().data_received(data)
         if self._request_count > before:
+            if not body.is_eof():
+                # What followed was no body. aiohttp's parser tells only whoever reads the next request.
+                body.set_exception(web.RequestPayloadError("the body cannot be read"))
             self._body = self._messages[-1][1]
             self.head_since = None
             self._head_bytes = 0

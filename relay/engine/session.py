@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
+from multidict import CIMultiDict
 
+from relay.engine.ends import shielded
 from relay.engine.stages import Pipeline
 from relay.engine.stream import Stream
 from relay.engine.upstream import Socket, UpstreamError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 MESSAGE = 16 * 1024 * 1024
 """Bytes of one message, either way."""
 HEARTBEAT_S = 20.0
+GOODBYE_S = 5.0
 
 
 class Session(Stream):
@@ -83,12 +86,18 @@ class Client:
     """The client's end of a session."""
 
     def __init__(self, request: web.BaseRequest) -> None:
-        self._request = request
         offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         # A browser must be answered one of the names it offers; those with a dot in them carry keys.
         plain = [name for name in offered if name and "." not in name][:1]
+        if not plain and "Sec-WebSocket-Protocol" in request.headers:
+            # aiohttp logs what was offered when none of it is chosen.
+            kept = [
+                (name, value) for name, value in request.headers.items() if name.lower() != "sec-websocket-protocol"
+            ]
+            request = request.clone(headers=CIMultiDict(kept))
+        self._request = request
         self._socket = web.WebSocketResponse(
-            protocols=plain, heartbeat=HEARTBEAT_S, max_msg_size=MESSAGE, compress=False
+            protocols=plain, heartbeat=HEARTBEAT_S, max_msg_size=MESSAGE, compress=False, timeout=GOODBYE_S
         )
 
     @property
@@ -100,30 +109,42 @@ class Client:
         """Pass messages both ways until one side closes, or the exchange is stopped."""
         session = reply.source
         assert isinstance(session, Session)
-        self._socket.headers["x-relay-id"] = run.exchange.id
+        self._socket.headers.update({"x-relay-id": run.exchange.id, "Server": "relay"})
         await self._socket.prepare(self._request)
         tasks = [
             asyncio.create_task(self._outwards(run, reply, session)),
             asyncio.create_task(self._inwards(run, session)),
         ]
+        broken: StreamBroken | None = None
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-            await session.socket.close()
-            await self._socket.close()
         except UpstreamError:
-            await self._break(run, reply, StreamBroken("upstream_failed"))
-        except StreamBroken as broken:
-            await self._break(run, reply, broken)
+            broken = StreamBroken("upstream_failed")
+        except StreamBroken as error:
+            broken = error
         except asyncio.CancelledError:
-            refused = run.resume()
-            await self._break(run, reply, StreamBroken(refused.code, refused.message))
+            if run.interruption is not None or self._socket.close_code in (None, 1006):
+                refused = run.resume()
+                broken = StreamBroken(refused.code, refused.message)
+            else:
+                _took_its_leave()
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if not run.is_client_gone:
+            parting = self._part(session) if broken is None else self._break(run, reply, broken)
+            try:
+                await shielded(parting)
+            except asyncio.CancelledError:
+                _took_its_leave()
         return self._socket
+
+    async def _part(self, session: Session) -> None:
+        """Say goodbye to both, to the client with the provider's code if that closed first."""
+        await asyncio.gather(self._socket.close(code=session.socket.close_code or 1000), session.socket.close())
 
     async def _outwards(self, run: Run, reply: Reply, session: Session) -> None:
         pipeline = run.pipeline(reply)
@@ -134,8 +155,6 @@ class Client:
                 pipeline.written(len(message))
         for message in pipeline.rest():
             await self._send(message, is_text=True)
-        if session.socket.close_code not in (None, 1000):
-            await self._socket.close(code=session.socket.close_code or 1011)
 
     async def _inwards(self, run: Run, session: Session) -> None:
         inbound = run.exchange.inbound
@@ -148,7 +167,9 @@ class Client:
                     await session.socket.send_text(text.decode())
                     pipeline.written(len(text))
             elif message.type is WSMsgType.BINARY:
-                await session.socket.send_binary(message.data)
+                for data in pipeline.messages(message.data):
+                    await session.socket.send_binary(data)
+                    pipeline.written(len(data))
             else:
                 break
         if self._socket.close_code == 1006:
@@ -170,3 +191,10 @@ class Client:
         if last and not self._socket.closed:
             await self._send(last, is_text=True)
         await self._socket.close(code=1011, message=broken.code.encode())
+
+
+def _took_its_leave() -> None:
+    """The client closes its connection behind its goodbye, and the server cancels the task for it: that is no leaving."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.uncancel()

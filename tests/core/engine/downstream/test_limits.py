@@ -274,6 +274,18 @@ async def _trickle(wire: Any) -> None:
         await asyncio.sleep(0.01)
 
 
+async def test_a_body_whose_framing_breaks_is_refused_at_once(relay: Any) -> None:
+    wire = await relay.connect()
+    wire.send(b"POST /v1/ask HTTP/1.1\r\nhost: relay\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n")
+    await asyncio.sleep(0.05)
+    wire.send(b"zz\r\n")
+
+    status, head, _ = await wire.reply()
+
+    assert (400, b"bad_request") == (status, code(head))
+    assert b"connection: close" in head
+
+
 async def test_connections_are_bounded_in_number(serve: Any, ask: Any) -> None:
     relay = await serve(connections=3)
     kept = [await relay.connect() for _ in range(3)]
