@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from relay.engine.backoff import Backoff
 from relay.engine.worker_process import WorkerProcess
 from relay.errors import RelayError
+from relay.storage.backoff import Backoff
 
 # For a worker that said it failed and does not go by itself.
 _LAST_WORDS_S = 1.0

@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from relay.engine.backoff import Backoff
 from relay.engine.fleet import Fleet, Generation, Log, WorkerStatus
+from relay.storage.backoff import Backoff
 
 __all__ = ["Generation", "Supervisor", "WorkerStatus"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from relay.engine import worker_status
-from relay.engine.children import ended, how, spawn
+from relay.storage.children import ended, how, spawn
 from relay.values.clock import monotonic
 
 State = Literal["starting", "ready", "failed", "draining", "ended"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from redis import asyncio as aioredis
 
-from relay.engine.children import spawn
+from relay.storage.children import spawn
 from relay.engine.embedded import Valkey, ValkeyFailed, embedded_valkey
 
 
@@ -88,7 +88,7 @@ async def test_a_valkey_that_cannot_come_back_is_tried_again(
                 raise BlockingIOError("no process left")
             return spawn(*arguments, **settings)
 
-        monkeypatch.setattr("relay.engine.embedded.spawn", failing)
+        monkeypatch.setattr("relay.storage.server.spawn", failing)
         assert valkey.pid is not None
         os.kill(valkey.pid, signal.SIGKILL)
         await log.until("valkey_ready", 2)

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from relay.engine.backoff import Backoff
+from relay.storage.backoff import Backoff
 from relay.engine.sockets import close_listeners, open_listeners
 from relay.engine.supervisor import Generation, Supervisor
 from relay.errors import ConfigurationError, Problem

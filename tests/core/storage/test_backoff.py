@@ -1,4 +1,4 @@
-from relay.engine.backoff import Backoff
+from relay.storage.backoff import Backoff
 
 
 def test_waits_between_restarts_begin_at_once_and_double_up_to_the_most() -> None:

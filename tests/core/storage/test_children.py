@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.engine.children import ended, how, spawn
+from relay.storage.children import ended, how, spawn
 
 
 async def test_the_end_of_a_child_is_told_with_its_status() -> None:

@@ -31,6 +31,7 @@ def spawn(
     output: IO[bytes] | None = None,
     own_session: bool = False,
     orphan_signal: signal.Signals = signal.SIGTERM,
+    user: tuple[int, int] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a child that ignores SIGINT and SIGHUP, ends at SIGTERM, and gets `orphan_signal` when this process dies.
 
@@ -40,7 +41,8 @@ def spawn(
     :param environment: the child's whole environment; the parent's when left out.
     :param pass_fds: descriptors the child inherits under the same numbers.
     :param output: where its standard output and error go; the parent's own when left out.
-    :param own_session: away from the terminal's process group, for a program that sets its own signal handlers.
+    :param own_session: away from the terminal's process group, where SIGINT and SIGHUP are meant for it: it heeds them.
+    :param user: run it as this user and group, by number; only root can.
     :raises RuntimeError: outside the main thread.
     :raises OSError: when the program cannot be started.
     """
@@ -56,7 +58,7 @@ def spawn(
         if os.getppid() != parent:  # It died before prctl: nothing would ever tell this child.
             os._exit(1)
         for number in _ASIDE:
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, signal.SIG_DFL if own_session else signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -69,6 +71,9 @@ def spawn(
             stdout=output,
             stderr=subprocess.STDOUT if output is not None else None,
             start_new_session=own_session,
+            user=None if user is None else user[0],
+            group=None if user is None else user[1],
+            extra_groups=None if user is None else [],
             preexec_fn=between_fork_and_exec,  # It only makes system calls: no lock of another thread can stop it.
         )
     finally:
