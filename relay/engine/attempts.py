@@ -22,7 +22,6 @@ from relay.exchange import Attempt, Exchange, Outcome, Reply, Skip, Target
 from relay.values.clock import now
 from relay.values.content import CORE, Content
 from relay.values.secret import Secret
-from relay.wire.dialect import Meters
 from relay.wire.vocabulary import Failure
 
 if TYPE_CHECKING:
@@ -187,11 +186,7 @@ class Attempts:
         attempt = Attempt(exchange, target, call, len(exchange.attempts) + 1, tried)
         exchange.attempts.append(attempt)
         try:
-            try:
-                async with asyncio.timeout(gateway.way_in_s):
-                    skip = await gateway.chain.attempt(exchange, attempt)
-            except TimeoutError:
-                raise Refused("deadline") from None
+            skip = await self._admitted(attempt) if gateway.chain.has_attempts else None
             if skip is not None:
                 await self._over(attempt, "skipped", skip.code)
                 return skip
@@ -209,6 +204,14 @@ class Attempts:
         except BaseException:
             await self._over(attempt, "failed", "plugin_failed")
             raise
+
+    async def _admitted(self, attempt: Attempt) -> Skip | None:
+        """What the hooks say before a try; together they have the time of the way in."""
+        try:
+            async with asyncio.timeout(self._gateway.way_in_s):
+                return await self._gateway.chain.attempt(self._exchange, attempt)
+        except TimeoutError:
+            raise Refused("deadline") from None
 
     async def _over(self, attempt: Attempt, outcome: Outcome, error: str | None) -> None:
         attempt.outcome = outcome
@@ -289,10 +292,10 @@ class Attempts:
                 headers.append(("content-length", str(len(first) + call.upload_size)))
         elif call.body.size or call.surface.method in ("POST", "PUT", "PATCH"):
             body = call.body.data(CORE)
-            if call.stream and isinstance(call.dialect, Meters) and call.surface.body == "json":
-                asking = call.dialect.meter(call.surface, body, call.document(CORE))
+            if call.stream and call.surface.body == "json" and (meters := gateway.meters.get(call.dialect.name)):
+                asking = meters.meter(call.surface, body, call.document(CORE))
                 if asking is not None:
-                    body, attempt.hides = asking, call.dialect.unmeter
+                    body, attempt.hides = asking, meters.unmeter
         try:
             return await gateway.upstream.send(
                 gateway.origin(target), call.surface.method, place, headers, body, target.deadlines

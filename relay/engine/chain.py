@@ -51,6 +51,7 @@ class Chain:
             for plugin in plugins
             if type(plugin).on_attempt is not Plugin.on_attempt
         ]
+        self.has_attempts = bool(self._attempts)
         self._replies = [
             (position, plugin, plugin.on_reply, self.timings[plugin.name])
             for position, plugin in reversed(list(enumerate(plugins)))

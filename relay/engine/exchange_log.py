@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import logging
 import sys
 from collections.abc import Callable
@@ -9,37 +11,59 @@ from time import perf_counter
 from typing import Any
 
 import orjson
-import structlog
 
 from relay.exchange import Exchange
+from relay.values.clock import now, rfc3339
 
 Log = Callable[..., None]
 
 
 def event_log(form: str = "json", **always: object) -> Log:
     """A function `log(event, **fields)` that writes one line to standard error: JSON, or text for people."""
-    if form == "text":
-        logger = structlog.wrap_logger(
-            structlog.PrintLogger(sys.stderr),
-            processors=[structlog.processors.TimeStamper("iso"), structlog.dev.ConsoleRenderer(colors=False)],
-        )
-    else:
-        logger = structlog.wrap_logger(
-            structlog.BytesLogger(sys.stderr.buffer),
-            processors=[
-                structlog.processors.TimeStamper("iso", key="time"),
-                structlog.processors.JSONRenderer(serializer=orjson.dumps),
-            ],
-        )
     # asyncio and aiohttp quote requests in what they log; whoever needs to know gets a line of ours.
     for name in ("asyncio", "aiohttp"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    bound = logger.bind(**always)
+    if form == "text":
+        import structlog
 
-    def log(event: str, **fields: object) -> None:
-        bound.msg(event, **fields)
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 
-    return log
+        def log(event: str, **fields: object) -> None:
+            entry = {"timestamp": rfc3339(now()), "event": event, **always, **fields}
+            sys.stderr.write(renderer(None, "", entry) + "\n")
+
+        return log
+    lines = _Lines()
+
+    def log_json(event: str, **fields: object) -> None:
+        lines.add(orjson.dumps({"time": rfc3339(now()), "event": event, **always, **fields}, default=str))
+
+    return log_json
+
+
+class _Lines:
+    """Lines on their way to standard error: within a loop those of 50 ms leave together, else each at once."""
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+        atexit.register(self.flush)
+
+    def add(self, line: bytes) -> None:
+        self._waiting.append(line)
+        if len(self._waiting) > 1:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+        else:
+            loop.call_later(0.05, self.flush)
+
+    def flush(self) -> None:
+        lines, self._waiting = self._waiting, []
+        if lines:
+            sys.stderr.buffer.write(b"\n".join(lines) + b"\n")
+            sys.stderr.buffer.flush()
 
 
 class ExchangeLog:
@@ -55,7 +79,7 @@ class ExchangeLog:
 def line(exchange: Exchange) -> dict[str, Any]:
     """All that is logged of an exchange: who, what, whither, how it went. No content, no key, no query."""
     call, caller, attempt = exchange.call, exchange.caller, exchange.attempt
-    now = perf_counter()
+    at = perf_counter()
     fields: dict[str, Any] = {
         "id": exchange.id,
         "dialect": call.dialect.name,
@@ -63,7 +87,7 @@ def line(exchange: Exchange) -> dict[str, Any]:
         "path": call.surface.path,
         "outcome": exchange.outcome,
         "status": exchange.status,
-        "ms": _ms(exchange.started, now),
+        "ms": _ms(exchange.started, at),
     }
     if exchange.parent is not None:
         fields["parent"] = exchange.parent.id
@@ -81,7 +105,7 @@ def line(exchange: Exchange) -> dict[str, Any]:
         fields |= {"provider": attempt.target.provider, "target": attempt.target.name}
         fields["attempts"] = [
             {"target": each.target.name, "outcome": each.outcome, "status": each.status, "error": each.error,
-             "ms": _ms(each.started, each.finished or now)}
+             "ms": _ms(each.started, each.finished or at)}
             for each in exchange.attempts
         ]  # fmt: skip
         if attempt.first_event is not None:

@@ -15,7 +15,7 @@ from relay.exchange import Exchange, Reply, Target
 from relay.plugin import Plugin
 from relay.ports import LIMITS, Finding, Gauge, Models, Objects, SharedState, Targets
 from relay.values.content import CORE, Content
-from relay.wire.dialect import Dialect, Refusal
+from relay.wire.dialect import Dialect, Keeps, Meters, Refusal
 
 P = TypeVar("P")
 _PASSED = frozenset(("content-type", "content-disposition", "retry-after", "content-language", "etag", "last-modified"))
@@ -55,6 +55,8 @@ class Gateway:
         self._watchers: list[Callable[[Exchange], None]] = []
         self._checks: dict[str, Callable[[], Finding]] = {}
         self._origins: dict[tuple[str, bool, str | None, str | None], Origin] = {}
+        self.meters = {name: dialect for name, dialect in self.dialects.items() if isinstance(dialect, Meters)}
+        self.keeps = {name: dialect for name, dialect in self.dialects.items() if isinstance(dialect, Keeps)}
         self._passes = {
             name: (
                 _PASSED | {p for p in dialect.passes if not p.endswith("-")},

@@ -6,14 +6,16 @@ An object that is not in the register belongs to nobody here, and is answered as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from relay.errors import Refused, StreamBroken
-from relay.exchange import Attempt, Exchange
+from relay.exchange import Attempt, Call, Exchange
 from relay.ports import Held, SharedState, StateUnavailable, Targets
 from relay.values.content import CORE
+from relay.wire.dialect import MarksIds
+from relay.wire.framing import has_mark
 from relay.wire.vocabulary import Created
 
 TTL_S = 400 * 24 * 3600.0
@@ -26,6 +28,7 @@ class Register:
     def __init__(self, state: SharedState) -> None:
         self._state = state
         self.targets: Targets | None = None
+        self._marked: dict[str, MarksIds | Literal[False]] = {}
 
     async def put(self, id: str, held: Held) -> None:
         """:raises StateUnavailable:"""
@@ -47,7 +50,7 @@ class Register:
         """
         call = exchange.call
         ids = [call.params[name] for name in call.surface.objects]
-        named = call.dialect.references(call.surface, call.document(CORE)) if call.surface.body == "json" else ()
+        named = self._named(call) if call.surface.body == "json" else ()
         if not ids and not named:
             return
         try:
@@ -71,6 +74,17 @@ class Register:
         exchange.targets = [target for target in exchange.targets if target.provider == provider]
         if not exchange.targets:
             raise Refused("object_elsewhere")
+
+    def _named(self, call: Call) -> Sequence[str]:
+        """The ids in a body, which is searched only if one may stand there: an escape could hide anything."""
+        dialect = self._marked.get(call.dialect.name)
+        if dialect is None:
+            dialect = self._marked[call.dialect.name] = call.dialect if isinstance(call.dialect, MarksIds) else False
+        if dialect:
+            body = call.body.data(CORE)
+            if body.find(b"\\u") < 0 and not has_mark(body, dialect.id_marks):
+                return ()
+        return call.dialect.references(call.surface, call.document(CORE))
 
     async def note(self, attempt: Attempt, made: Created) -> None:
         """Before the client learns of an object, note whose it is. :raises StreamBroken: that was not possible."""

@@ -16,7 +16,6 @@ from relay.engine.upstream import UpstreamError
 from relay.errors import Refused, StreamBroken
 from relay.exchange import Attempt, Call, Exchange, Outcome, Reply
 from relay.values.content import CORE, Content
-from relay.wire.dialect import Keeps
 from relay.wire.vocabulary import Created, Event, Failure, Stop, Usage
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ class Run:
         assert isinstance(reply.source, Stream)
         attempt = reply.attempt
 
-        keeps = attempt is not None and _keeps(attempt.call)
+        keeps = attempt is not None and self._keeps(attempt.call)
 
         def sink(event: Event) -> None:
             if keeps or event.kind != "created":
@@ -346,6 +345,11 @@ class Run:
             attempt=reply.attempt,
         )
 
+    def _keeps(self, call: Call) -> bool:
+        """Will what the answer creates be there when it has ended?"""
+        dialect = self.gateway.keeps.get(call.dialect.name)
+        return dialect is None or dialect.keeps(call.surface, call.document(CORE))
+
     def _note(self, attempt: Attempt | None, event: Event) -> None:
         value = event.value
         if isinstance(value, Failure):
@@ -370,12 +374,6 @@ class Run:
         created, self._created = self._created, []
         for attempt, made in created:
             await self.gateway.register.note(attempt, made)
-
-
-def _keeps(call: Call) -> bool:
-    """Will what the answer creates be there when it has ended?"""
-    dialect = call.dialect
-    return not isinstance(dialect, Keeps) or dialect.keeps(call.surface, call.document(CORE))
 
 
 async def _to_its_end(work: Awaitable[None]) -> bool:

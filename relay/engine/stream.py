@@ -9,7 +9,7 @@ from relay.engine.upstream import UpstreamError
 from relay.errors import StreamBroken
 from relay.exchange import Reply
 from relay.wire.dialect import Dialect, Reader, Surface
-from relay.wire.framing import LIMIT, Frame, FrameTooLarge, PieceFramer, WholeFramer
+from relay.wire.framing import LIMIT, Frame, FrameTooLarge, PieceFramer, WholeFramer, has_mark
 from relay.wire.sse import SseFramer
 from relay.wire.vocabulary import CONTENT_KINDS, Event, Failure, Kind
 
@@ -40,8 +40,8 @@ class Stream:
     """
 
     __slots__ = (
-        "_pending", "_pull", "_ready", "close_source", "content_type", "dialect", "ended", "framer", "frames", "is_stream", "pieces",
-        "rest", "skims", "surface",
+        "_pending", "_pull", "_ready", "close_source", "content_type", "dialect", "ended", "framer", "frames", "is_json", "is_stream",
+        "pieces", "rest", "skims", "surface",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +60,7 @@ class Stream:
         self.surface = surface
         self.content_type = content_type
         self.framer = dialect.framer(surface, content_type)
+        self.is_json = content_type.startswith("application/json")
         self.is_stream = not isinstance(self.framer, WholeFramer | PieceFramer)
         """Whether it consists of events, so that it can be told from its frames when it has said everything."""
         self.skims = isinstance(self.framer, SseFramer)
@@ -142,6 +143,7 @@ class Stream:
         is_whole = isinstance(self.framer, WholeFramer)
         kinds = _ERROR if is_whole else _COMMITS | _ERROR
         reader = self.reader()
+        marks = self.marks(_ERROR) if is_whole else None
         held = 0
         while held < HELD and not self.ended:
             frames = await self.ahead(commit_at)
@@ -153,6 +155,10 @@ class Stream:
                     return None
             for frame in frames:
                 try:
+                    if marks is not None and self.is_json and not has_mark(frame.raw, marks):
+                        # Only that it can be read at all; who wants to know more reads it once the reply goes out.
+                        frame.document()
+                        continue
                     events = reader.read(frame, kinds)
                 except ValueError as error:
                     raise StreamBroken("upstream_invalid") from error

@@ -176,6 +176,16 @@ class Dialect(Protocol):
 
 
 @runtime_checkable
+class MarksIds(Protocol):
+    """What a dialect has besides, to spare most requests the search for ids of stored objects."""
+
+    @property
+    def id_marks(self) -> tuple[bytes, ...]:
+        """Byte strings of which at least one stands in any body that `references` finds something in (escapes apart)."""
+        ...
+
+
+@runtime_checkable
 class Keeps(Protocol):
     """What a dialect has besides, when a request can ask that nothing be kept at the provider."""
 

@@ -40,6 +40,7 @@ def stream() -> bytes:
 
 def nginx_upstream(folder: Path, port: int) -> str:
     """A configuration that answers `/v1/chat/completions` whole, and below `/stream` as a stream."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "stream").write_bytes(stream())
     return _nginx(
         folder,

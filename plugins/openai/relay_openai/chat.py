@@ -63,17 +63,20 @@ def tell_chat(found: Gather, document: Any, where: Path = (), block: Block = ())
             found.opaque(document, where)
         return
     found.created("chat.completion", document.get("id"))
+    wants_texts = not _TEXTS.isdisjoint(found.kinds)
     for i, choice in objects(choices):
         mine, here = (*block, "choice", _index(choice, i)), (*where, "choices", i)
         message = choice.get("message")
-        if isinstance(message, dict):
-            read_message(found, message, mine, (*here, "message"))
-            found.created("audio", member(message, "audio", "id"))
-        found.whole("text", choice.get("text"), (*mine, "content"), (*here, "text"))
-        found.opaque(choice.get("logprobs"), (*here, "logprobs"))
+        if wants_texts:
+            if isinstance(message, dict):
+                read_message(found, message, mine, (*here, "message"))
+                found.created("audio", member(message, "audio", "id"))
+            found.whole("text", choice.get("text"), (*mine, "content"), (*here, "text"))
+            found.opaque(choice.get("logprobs"), (*here, "logprobs"))
         found.failure(_choice_error(choice))
         found.stop(_stop(choice.get("finish_reason"), _hint(message)), mine)
-    found.usage(*_usage(document, where))
+    if "usage" in found.kinds:
+        found.usage(*_usage(document, where))
 
 
 class ChatReader:

@@ -45,6 +45,8 @@ class OpenAI:
     def references(self, surface: Surface, document: Any) -> Sequence[str]:
         return referring.references(surface, document)
 
+    id_marks = referring.MARKS
+
     def keeps(self, surface: Surface, document: Any) -> bool:
         """See `relay_openai.references.keeps`."""
         return referring.keeps(surface, document)

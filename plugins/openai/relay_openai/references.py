@@ -7,6 +7,8 @@ from typing import Any
 
 from relay.wire.dialect import Surface
 
+MARKS = (b'_id"', b'_ids"', b'"id"', b'"conversation"', b'"container"')
+"""One of them stands in every body that names an object."""
 _SINGLE = frozenset(
     (
         "file_id",
@@ -55,7 +57,8 @@ def keeps(surface: Surface, document: Any) -> bool:
     Responses are stored unless they are told not to; chat completions only if they are told to, and their audio always.
     """
     if surface.creates is None:
-        return surface.name == "realtime"
+        # What a batch has made is told when it is looked at.
+        return surface.name in ("realtime", "batches.retrieve", "batches.cancel")
     fields = document if isinstance(document, dict) else {}
     if surface.name == "responses":
         return fields.get("store") is not False

@@ -19,6 +19,9 @@ LIMIT = 2**40
 
 Plain = Literal["text", "audio", "image"]
 """What the output tokens are where no details tell."""
+_COMMON = frozenset(
+    ("prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details")
+)
 _KNOWN = ("prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens", "seconds")
 
 
@@ -34,7 +37,12 @@ def read_usage(
     :param plain: what output tokens are that no details describe (images, speech).
     :param hidden: where tokens belong that only the total holds: to the reasoning, or, where nothing is generated, to the input.
     """
-    if not isinstance(source, dict) or all(source.get(name) is None for name in _KNOWN):
+    if not isinstance(source, dict):
+        return None
+    usage = _common(source) if plain == "text" else None
+    if usage is not None:
+        return usage
+    if all(source.get(name) is None for name in _KNOWN):
         return None
     try:
         return _buckets(source, plain, hidden)
@@ -69,6 +77,40 @@ def milliseconds(seconds: Any) -> int:
     if not 0 <= seconds <= LIMIT / 1000:
         raise ValueError("a duration is negative or beyond any recording")
     return round(seconds * 1000)
+
+
+def _common(source: dict[str, Any]) -> Usage | None:
+    """What most answers state, in one look: counts that add up, and of details no more than cached and reasoning tokens.
+
+    None: it is anything else, and read with care. This is on the way of every answer.
+    """
+    if not source.keys() <= _COMMON:
+        return None
+    prompt, completion, total = source.get("prompt_tokens"), source.get("completion_tokens"), source.get("total_tokens")
+    if type(prompt) is not int or type(completion) is not int or type(total) is not int:
+        return None
+    cached = _only(source.get("prompt_tokens_details"), "cached_tokens")
+    reasoning = _only(source.get("completion_tokens_details"), "reasoning_tokens")
+    if not (0 <= cached <= prompt and 0 <= reasoning <= completion and prompt + completion == total <= LIMIT):
+        return None
+    return Usage(
+        input=prompt - cached, cache_read=cached, output=completion - reasoning, reasoning=reasoning, total=total
+    )
+
+
+def _only(details: Any, name: str) -> int:
+    """The only detail that is not zero; 0 where there is none, -1 where there is another or it is no count."""
+    if not details:
+        return 0
+    if not isinstance(details, dict):
+        return -1
+    count = 0
+    for key, value in details.items():
+        if value:
+            if key != name or type(value) is not int:
+                return -1
+            count = value
+    return count
 
 
 @dataclass(frozen=True, slots=True)
