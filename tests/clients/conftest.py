@@ -1,0 +1,46 @@
+"""One real relay for the whole run, and the official clients as their users make them: only the base URL and the key are ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import anthropic
+import openai
+import pytest
+from google import genai
+
+from .served import Served, serving
+
+
+@pytest.fixture(scope="session")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("relay")) as served:
+        yield served
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clients take keys and addresses from there."""
+    for name in list(os.environ):
+        if name.startswith(("OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def openai_client(relay: Served) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{relay.url}/v1", api_key=relay.keys["one"]) as client:
+        yield client
+
+
+@pytest.fixture
+def anthropic_client(relay: Served) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=relay.url, api_key=relay.keys["one"]) as client:
+        yield client
+
+
+@pytest.fixture
+async def gemini_client(relay: Served) -> AsyncIterator[genai.Client]:
+    with genai.Client(api_key=relay.keys["one"], http_options={"base_url": relay.url}) as client:
+        async with client.aio:
+            yield client
