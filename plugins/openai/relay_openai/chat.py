@@ -33,6 +33,7 @@ MARKS: tuple[bytes, ...] = (
 AUDIO_MARK = b'"audio"'
 _TEXTS: frozenset[Kind] = frozenset(("text", "tool_args", "thinking", "media", "opaque", "created"))
 """What is looked for within a delta."""
+_CONTENTS = _TEXTS - {"created"}
 
 _STOPS: dict[str, StopReason] = {
     "stop": "end",
@@ -63,16 +64,16 @@ def tell_chat(found: Gather, document: Any, where: Path = (), block: Block = ())
             found.opaque(document, where)
         return
     found.created("chat.completion", document.get("id"))
-    wants_texts = not _TEXTS.isdisjoint(found.kinds)
+    wants_texts = not _CONTENTS.isdisjoint(found.kinds)
     for i, choice in objects(choices):
         mine, here = (*block, "choice", _index(choice, i)), (*where, "choices", i)
         message = choice.get("message")
         if wants_texts:
             if isinstance(message, dict):
                 read_message(found, message, mine, (*here, "message"))
-                found.created("audio", member(message, "audio", "id"))
             found.whole("text", choice.get("text"), (*mine, "content"), (*here, "text"))
             found.opaque(choice.get("logprobs"), (*here, "logprobs"))
+        found.created("audio", member(message, "audio", "id"))
         found.failure(_choice_error(choice))
         found.stop(_stop(choice.get("finish_reason"), _hint(message)), mine)
     if "usage" in found.kinds:

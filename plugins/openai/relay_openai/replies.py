@@ -58,10 +58,16 @@ def reader(surface: Surface, content_type: str) -> Reader:
     return WholeReader(tell or tell_stored(surface), is_new=surface.generates)
 
 
+ERROR_MARKS = (b'"error"', b"event: error", b'"detail"')
+"""One of them stands in every error, whatever its shape (see `errors.read_error`)."""
+
+
 def marks(surface: Surface, kinds: Collection[Kind]) -> tuple[bytes, ...] | None:
     """See `relay.wire.dialect.Dialect.marks`."""
     if not CONTENT_KINDS.isdisjoint(kinds):
         return None
+    if set(kinds) == {"error"} and not surface.websocket:
+        return ERROR_MARKS
     if surface.name in ("chat", "completions"):
         return (*chat.MARKS, chat.AUDIO_MARK) if "created" in kinds else chat.MARKS
     if surface.name in ("responses", "responses.retrieve"):
