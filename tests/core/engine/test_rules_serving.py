@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from relay import Skip
 from relay.engine.serving import Terms
 from relay.testing.server import serve
 from relay.testing.upstream import SILENCE, ScriptedUpstream, answer, stream
@@ -127,3 +128,22 @@ async def test_a_client_that_leaves_during_an_end_keeps_none_of_them_from_runnin
 
     assert ["attempt", "exchange"] == log
     assert ["completed"] == [exchange.outcome for exchange in served.exchanges]
+
+
+async def test_an_upload_that_one_target_skips_goes_to_the_next(
+    serving: Any, scripted_upstream: Any, plugin: Any
+) -> None:
+    def skip_first(_: Any, attempt: Any) -> Skip | None:
+        return Skip("not_today") if attempt.number == 1 else None
+
+    scripted_upstream.play(*answer(200, body=b'{"text":"taken"}'))
+    served = await serving([plugin(on_attempt=skip_first)], upstream=[scripted_upstream.url] * 2)
+    form = aiohttp.FormData({"model": "m"})
+    form.add_field("file", b"x" * 200_000, filename="a")
+
+    async with aiohttp.ClientSession() as client, client.post(f"{served.url}/v1/forms", data=form) as reply:
+        told = await reply.json()
+
+    assert {"text": "taken"} == told
+    assert ["skipped", "completed"] == [attempt.outcome for attempt in served.exchanges[0].attempts]
+    assert b"x" * 200_000 in scripted_upstream.requests[0].body

@@ -10,6 +10,9 @@ import orjson
 import pytest
 
 from relay import Content, Event
+from relay.engine.stages import Pipeline
+from relay.engine.stream import Stream
+from relay.testing.dialect import PLAIN
 from relay.testing.play import Play
 from relay.wire.sse import sse
 
@@ -372,3 +375,17 @@ async def test_peek_at_a_stream_that_breaks_is_the_providers_failure_and_not_the
 def test_events_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Event("text").kind = "stop"  # type: ignore[misc]
+
+
+async def test_a_frame_without_an_end_that_nobody_changes_passes_and_is_not_kept() -> None:
+    async def nothing() -> bytes:
+        return b""
+
+    stream = Stream(nothing, lambda: None, PLAIN, PLAIN.surfaces[0], "text/event-stream")
+    pipeline = Pipeline(stream, [], lambda event: None, lambda name: None)
+    piece = b"x" * 2**20
+
+    left = [pipeline.feed(piece) for _ in range(18)]
+
+    assert [piece] * 18 == left
+    assert b"" == stream.rest
