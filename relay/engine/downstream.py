@@ -76,6 +76,13 @@ class Connection(RequestHandler):
             if self._head_bytes > self.max_line_size:
                 self._refuse_head()
 
+    def close(self) -> None:
+        """Close when what runs has ended; at once when nothing runs, where aiohttp would wait for its shutdown."""
+        is_idle = self._waiter is not None and not self._waiter.done()
+        super().close()
+        if is_idle and self.transport is not None:
+            self.transport.close()
+
     def _refuse_head(self) -> None:
         if self._waiter is not None and self.transport is not None:
             self.transport.write(unreadable(431, "head_too_large"))

@@ -103,7 +103,10 @@ class Client:
     @property
     def can_open(self) -> bool:
         """Did the client ask for a WebSocket?"""
-        return self._socket.can_prepare(self._request).ok
+        try:
+            return self._socket.can_prepare(self._request).ok
+        except UnicodeError:
+            return False  # aiohttp quotes headers whose bytes are no text
 
     async def talk(self, run: Run, reply: Reply) -> web.WebSocketResponse:
         """Pass messages both ways until one side closes, or the exchange is stopped."""

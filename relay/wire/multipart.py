@@ -77,7 +77,8 @@ class Form:
             held.clear()
             return False
         line = held.find(b"\r\n")
-        if held[: line if line >= 0 else len(held)].strip(b" \t-\r" if line < 0 else b" \t"):
+        behind = held[:line].strip(b" \t") if line >= 0 else held.strip(b" \t-\r")
+        if behind:
             raise Malformed("a line begins with the boundary and is no delimiter")
         end = held.find(b"\r\n\r\n")
         if end < 0:

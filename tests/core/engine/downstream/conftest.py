@@ -179,6 +179,8 @@ class Served:
     ended: list[Exchange] = field(default_factory=list)
     log: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     ends: asyncio.Event = field(default_factory=asyncio.Event)
+    close: Callable[[], Awaitable[None]] = field(init=False)
+    """Drain, as the end of the process would."""
     _wires: list[Wire] = field(default_factory=list)
 
     async def connect(self, port: int | None = None, **how: Any) -> Wire:
@@ -208,6 +210,11 @@ class Served:
         if not self.ended:
             await asyncio.wait_for(self.ends.wait(), within)
         return self.ended[-1]
+
+    def leave(self) -> None:
+        """Close every connection that a test opened."""
+        for wire in self._wires:
+            wire.close()
 
     def _ended(self, exchange: Exchange) -> None:
         self.ended.append(exchange)
@@ -257,8 +264,11 @@ async def serve() -> AsyncIterator[Serve]:
             ports = [each.getsockname()[1] for each in sockets]
             served = Served(serving, gateway, provider, ports[0], ports[1], log=log)
             gateway.watch(served._ended)
-            await stack.enter_async_context(serving.opened())
-            stack.callback(lambda: [wire.close() for wire in served._wires])
+            inner = contextlib.AsyncExitStack()
+            await inner.enter_async_context(serving.opened())
+            served.close = inner.aclose
+            stack.push_async_callback(inner.aclose)
+            stack.callback(served.leave)
             return served
 
         yield start

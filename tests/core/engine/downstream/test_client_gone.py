@@ -53,7 +53,9 @@ def tasks() -> int:
 
 @pytest.mark.parametrize("how", ["reset", "close", "half"])
 @pytest.mark.parametrize("answer", [silent, streaming, chatting], ids=["before", "mid-stream", "mid-event"])
-async def test_a_client_that_leaves_ends_the_request_at_the_provider_at_once(serve: Any, ask: Any, answer: Any, how: str) -> None:
+async def test_a_client_that_leaves_ends_the_request_at_the_provider_at_once(
+    serve: Any, ask: Any, answer: Any, how: str
+) -> None:
     ends = Ends()
     relay = await serve(ends)
     relay.provider.answer = answer

@@ -7,6 +7,7 @@ import gzip
 import time
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -145,7 +146,12 @@ def raw_deflate(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-PACKERS = {b"gzip": gzip.compress, b"deflate": zlib.compress, b"x-gzip": gzip.compress, b"Deflate": raw_deflate}
+PACKERS: dict[bytes, Callable[[bytes], bytes]] = {
+    b"gzip": gzip.compress,
+    b"deflate": zlib.compress,
+    b"x-gzip": gzip.compress,
+    b"Deflate": raw_deflate,
+}
 
 
 @pytest.mark.parametrize("encoding", PACKERS)

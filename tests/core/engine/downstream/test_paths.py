@@ -36,8 +36,8 @@ async def test_a_path_that_only_looks_like_a_surface_is_none(relay: Any, ask: An
 
 @pytest.mark.parametrize(
     "name",
-    [b"%2e%2e", b"..", b".", b"a%2fb", b"%2F..%2Fadmin", b"a%00", b"a%0d%0a", b"a%0a", b"%c0%af", b"%ff", b"a%20b", b"a%3fb", b"a%23b", b"a;b",
-     b"a%5cb", b"a%252fb", b"%E2%80%AE", b"a" * 257, b"%", b"%zz"],
+    [b"%2e%2e", b"..", b".", b"a%2fb", b"%2F..%2Fadmin", b"a%00", b"a%0d%0a", b"a%0a", b"%c0%af", b"%ff", b"a%20b", b"a%3fb", b"a%23b",
+     b"a;b", b"a%5cb", b"a%252fb", b"%E2%80%AE", b"a" * 257, b"%", b"%zz"],
 )  # fmt: skip
 async def test_a_parameter_that_means_another_path_is_refused(relay: Any, name: bytes) -> None:
     status, _, _ = await relay.say(b"DELETE /v1/things/%b HTTP/1.1\r\nhost: relay\r\n\r\n" % name)
@@ -126,9 +126,9 @@ async def test_a_host_of_ours_is_answered_for(serve: Any, host: bytes) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    [b"", b"evil.test", b"example.org", b"api.example.org.evil.test", b"relay.test", b".relay.test", b"evilrelay.test", b"a.relay.test.evil.test",
-     b"[2001:db8::2]", b"2001:db8::1", b"10.0.0.1.evil.test", b"exact.test", b"api.example.org:", b"api.example.org:x", b"api.example.org:80:80",
-     b"api.example.org@evil.test", b"api.example.org/..", b"api.example.org\t", b"[::1", b"*.relay.test", b"a..relay.test"],
+    [b"", b"evil.test", b"example.org", b"api.example.org.evil.test", b"relay.test", b".relay.test", b"evilrelay.test",
+     b"a.relay.test.evil.test", b"[2001:db8::2]", b"2001:db8::1", b"10.0.0.1.evil.test", b"exact.test", b"api.example.org:", b"api.example.org:x",
+     b"api.example.org:80:80", b"api.example.org@evil.test", b"api.example.org/..", b"api.example.org\t", b"[::1", b"*.relay.test", b"a..relay.test"],
 )  # fmt: skip
 @pytest.mark.parametrize("path", [b"/v1/things", b"/-/health/live"])
 async def test_a_host_that_is_not_ours_is_refused(serve: Any, host: bytes, path: bytes) -> None:

@@ -325,7 +325,9 @@ async def test_a_client_that_no_longer_answers_pings_is_gone(live: Any, monkeypa
     await socket.close()
 
 
-async def test_a_key_among_the_subprotocols_is_neither_logged_nor_answered(live: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_key_among_the_subprotocols_is_neither_logged_nor_answered(
+    live: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     relay = await live()
 
     with caplog.at_level(logging.DEBUG):
