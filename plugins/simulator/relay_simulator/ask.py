@@ -88,7 +88,7 @@ def weigh(*values: Any) -> tuple[int, int]:
         elif isinstance(value, list):
             waiting.extend(value)
         elif isinstance(value, dict):
-            if value.get("type") in _MEDIA or not _MEDIA.isdisjoint(value):
+            if _kind(value) in _MEDIA or not _MEDIA.isdisjoint(value):
                 media += 1
                 waiting.extend(inner for name, inner in value.items() if name in ("text", "title", "context"))
             else:
@@ -150,3 +150,9 @@ def last(messages: Iterable[Document], *roles: str) -> Document | None:
         if message.get("role") in roles:
             found = message
     return found
+
+
+def _kind(value: Document) -> str:
+    """The type of a part; in a tool's schema there may be a property of that name, which is none."""
+    kind = value.get("type")
+    return kind if isinstance(kind, str) else ""
