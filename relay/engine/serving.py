@@ -14,11 +14,12 @@ from ipaddress import IPv4Network, IPv6Network
 from aiohttp import web
 
 from relay.declare import Route
-from relay.engine.downstream import Downstream, Listener
+from relay.engine.downstream import Downstream
 from relay.engine.gateway import Gateway
 from relay.engine.health import Health
 from relay.engine.intake import Intake, Limits
 from relay.engine.jobs import Jobs
+from relay.engine.listener import Listener
 from relay.engine.match import Surfaces
 from relay.ports import Gauge
 from relay.wire.dialect import Dialect
@@ -109,7 +110,11 @@ class Serving:
         application._set_loop(loop)  # as aiohttp's runner does; a plugin's route cannot open a WebSocket without it
         await application.startup()
         tls = terms.tls if is_public else None
-        return [await loop.create_server(listener, sock=each, ssl=tls, backlog=1024) for each in sockets]
+        shaking_s = terms.head_s if tls is not None else None
+        return [
+            await loop.create_server(listener, sock=each, ssl=tls, ssl_handshake_timeout=shaking_s, backlog=1024)
+            for each in sockets
+        ]
 
     def _application(self, *, is_public: bool) -> web.Application:
         application = web.Application()
@@ -169,6 +174,10 @@ class Serving:
         self._gateway.gauge(
             Gauge("relay_connections_turned_away_total", "Connections closed because there were too many.", "counter", (),
                   lambda: [((), float(sum(listener.turned_away for listener in self._listeners)))])
+        )  # fmt: skip
+        self._gateway.gauge(
+            Gauge("relay_egress_total", "Connections that were dialled, by the host they were for.", "counter", ("host",),
+                  lambda: [((host,), float(dials)) for host, dials in gateway.upstream.egress.dials.items()])
         )  # fmt: skip
         self._gateway.gauge(
             Gauge("relay_exchanges_open", "Exchanges under way.", "gauge", (),

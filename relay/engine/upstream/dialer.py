@@ -29,9 +29,13 @@ class AddressRefused(OSError):
 
 
 class Egress:
-    """Every (host, address, port) dialled since start, oldest first; bounded, the oldest falls out."""
+    """Every (host, address, port) dialled since start, oldest first; bounded, the oldest falls out.
+
+    `dials` counts them by host.
+    """
 
     def __init__(self, limit: int = 10_000) -> None:
+        self.dials: dict[str, int] = {}
         self._limit = limit
         self._seen: dict[tuple[str, str, int], None] = {}
 
@@ -40,6 +44,9 @@ class Egress:
         self._seen[host, address, port] = None
         if len(self._seen) > self._limit:
             del self._seen[next(iter(self._seen))]
+        self.dials[host] = self.dials.get(host, 0) + 1
+        if len(self.dials) > self._limit:
+            del self.dials[next(iter(self.dials))]
 
     def __iter__(self) -> Iterator[tuple[str, str, int]]:
         return iter(tuple(self._seen))
