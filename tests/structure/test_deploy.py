@@ -96,7 +96,9 @@ def test_the_unit_reloads_with_sighup_and_lets_the_supervisor_drain() -> None:
     assert ["mixed"] == settings["KillMode"]
     assert ["yes"] == settings["NoNewPrivileges"]
     assert ["strict"] == settings["ProtectSystem"]
-    assert [configured(DEPLOY / "relay.yaml").core.data] == [Path("/var/lib") / each for each in settings["StateDirectory"]]
+    assert [configured(DEPLOY / "relay.yaml").core.data] == [
+        Path("/var/lib") / each for each in settings["StateDirectory"]
+    ]
 
 
 def test_whoever_stops_relay_waits_longer_than_it_drains() -> None:
@@ -187,5 +189,7 @@ def test_images_are_named_without_a_registrys_host() -> None:
     images = re.findall(r"^FROM (\S+)", CONTAINERFILE, re.MULTILINE)
     images += [service["image"] for service in COMPOSE["services"].values()] + [CONTAINER["image"]]
 
-    assert [] == [image for image in images if "." in image.split("/")[0].split(":")[0] or "/" in image.partition("/")[2]]
+    assert [] == [
+        image for image in images if "." in image.split("/")[0].split(":")[0] or "/" in image.partition("/")[2]
+    ]
     assert [] == re.findall(r"--(?:extra-)?index-url|https?://", CONTAINERFILE)

@@ -98,7 +98,9 @@ def test_every_value_that_is_asked_for_can_occur() -> None:
 
 
 def test_every_alert_says_how_urgent_it_is_and_what_to_do() -> None:
-    rules: list[dict[str, Any]] = yaml.safe_load((DEPLOY / "alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    rules: list[dict[str, Any]] = yaml.safe_load((DEPLOY / "alerts.yaml").read_text(encoding="utf-8"))["groups"][0][
+        "rules"
+    ]
 
     assert len(rules) == len({rule["alert"] for rule in rules})
     for rule in rules:
