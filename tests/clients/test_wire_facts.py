@@ -56,10 +56,13 @@ def test_adaptive_thinking_and_a_long_turn_go_through(relay: Served) -> None:
 
 
 def test_tools_that_only_agents_use_go_through(relay: Served) -> None:
+    # In a schema a property may have the name of a member.
+    schema = {"type": "object", "properties": {"type": {"type": "string"}, "id": {"type": "string"}}}
+    tool = {"type": "function", "name": "find", "parameters": schema}
     body = {
         "model": "gpt-5",
         "input": "Hi",
-        "tools": [{"type": "web_search"}, {"type": "namespace", "name": "shell", "tools": []}],
+        "tools": [{"type": "web_search"}, {"type": "namespace", "name": "shell", "tools": [tool]}, tool],
         "client_metadata": {"session": "a"},
     }
 
