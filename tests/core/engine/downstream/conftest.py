@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -229,6 +230,12 @@ def asking(body: bytes, path: bytes = b"/v1/ask", headers: bytes = b"", method: 
 
 
 Serve = Callable[..., Awaitable[Served]]
+
+
+@pytest.fixture(autouse=True)
+def _memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that serves arranges its memory for that; this one tests."""
+    monkeypatch.setattr("relay.engine.serving.gc", SimpleNamespace(collect=int, freeze=int, set_threshold=max))
 
 
 @pytest.fixture

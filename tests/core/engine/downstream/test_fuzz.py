@@ -62,7 +62,7 @@ def some(strategy: st.SearchStrategy[T], count: int) -> list[T]:
 
 async def test_no_bytes_harm_the_relay_or_reach_the_provider_malformed(serve: Any) -> None:
     relay = await serve(limits=Limits(body_s=0.3), head_s=0.3, idle_s=0.3)
-    examples = [*some(spoiled(), 400), *some(st.binary(max_size=200), 50)]
+    examples = [*some(spoiled(), 200), *some(st.binary(max_size=200), 20)]
 
     async def try_one(example: bytes) -> bytes:
         wire = await relay.connect()
@@ -83,5 +83,5 @@ async def test_no_bytes_harm_the_relay_or_reach_the_provider_malformed(serve: An
         if got.body and got.line.startswith(b"POST /v1/ask"):
             assert isinstance(orjson.loads(got.body)["model"], str)
     assert not [entry for entry in relay.log if entry[0] == "relay_failed"]
-    assert len(relay.provider.got) > 20
+    assert len(relay.provider.got) > 10
     assert await relay.lives()

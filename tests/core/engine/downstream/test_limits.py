@@ -165,9 +165,9 @@ async def test_a_compressed_body_reaches_the_provider_as_it_is(relay: Any, ask: 
     assert b"content-encoding" not in relay.provider.got[0].head.lower()
 
 
-@pytest.mark.parametrize("encoding", PACKERS)
+@pytest.mark.parametrize("encoding", [b"gzip", b"deflate", b"Deflate"])
 async def test_P44_a_compression_bomb_is_refused_in_little_memory(relay: Any, ask: Any, encoding: bytes) -> None:
-    bomb = PACKERS[encoding](BODY + b" " * 200_000_000)
+    bomb = PACKERS[encoding](BODY + b" " * 100_000_000)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
 

@@ -127,8 +127,9 @@ async def test_a_host_of_ours_is_answered_for(serve: Any, host: bytes) -> None:
 @pytest.mark.parametrize(
     "host",
     [b"", b"evil.test", b"example.org", b"api.example.org.evil.test", b"relay.test", b".relay.test", b"evilrelay.test",
-     b"a.relay.test.evil.test", b"[2001:db8::2]", b"2001:db8::1", b"10.0.0.1.evil.test", b"exact.test", b"api.example.org:", b"api.example.org:x",
-     b"api.example.org:80:80", b"api.example.org@evil.test", b"api.example.org/..", b"api.example.org\t", b"[::1", b"*.relay.test", b"a..relay.test"],
+     b"a.relay.test.evil.test", b"[2001:db8::2]", b"2001:db8::1", b"10.0.0.1.evil.test", b"exact.test",
+     b"api.example.org:", b"api.example.org:x", b"api.example.org:80:80", b"api.example.org@evil.test",
+     b"api.example.org/..", b"api.example.org\t", b"[::1", b"*.relay.test", b"a..relay.test"],
 )  # fmt: skip
 @pytest.mark.parametrize("path", [b"/v1/things", b"/-/health/live"])
 async def test_a_host_that_is_not_ours_is_refused(serve: Any, host: bytes, path: bytes) -> None:

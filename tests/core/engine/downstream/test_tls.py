@@ -89,6 +89,15 @@ async def test_P43_plain_text_on_the_tls_port_is_closed_without_an_answer(serve:
     assert 200 == (await again.reply())[0]
 
 
+async def test_a_handshake_that_does_not_come_is_closed_in_the_time_of_a_head(serve: Any, context: Any) -> None:
+    relay = await serve(tls=context, head_s=0.2)
+
+    wire = await relay.connect()
+
+    assert not await wire.is_closed(0.1)
+    assert await wire.is_closed(1.0)
+
+
 async def test_the_operators_port_needs_no_tls(serve: Any, context: Any) -> None:
     relay = await serve(tls=context, plain_text=False)
 
