@@ -98,3 +98,21 @@ async def test_nothing_of_a_refused_body_is_logged_or_said_again(relay: Any, ask
 
     assert b"canary" not in head + body
     assert "canary" not in repr(relay.log)
+
+
+async def test_what_fails_in_the_relay_itself_is_answered_and_logged_without_a_word_of_it(
+    relay: Any, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*given: object) -> None:
+        raise ValueError("canary-1234")
+
+    monkeypatch.setattr("relay.engine.intake.Intake.call", fails)
+
+    status, head, body = await relay.say(ask(b'{"model":"m"}'))
+
+    assert (500, b"reply_failed") == (status, code(head))
+    assert b'{"error":{"status":500,"code":"reply_failed"' == body[:44]
+    assert b"connection: close" in head
+    assert "relay_failed" in [event for event, _ in relay.log]
+    assert "canary" not in repr(relay.log) + repr(body)
+    assert "failed" == (await relay.end()).outcome
