@@ -15,7 +15,7 @@ from relay.exchange import Exchange, Reply, Target
 from relay.plugin import Plugin
 from relay.ports import LIMITS, Finding, Gauge, Models, Objects, SharedState, Targets
 from relay.values.content import CORE, Content
-from relay.wire.dialect import Dialect, Keeps, Meters, Refusal
+from relay.wire.dialect import Dialect, Keeps, Links, Meters, Refusal
 
 P = TypeVar("P")
 _PASSED = frozenset(("content-type", "content-disposition", "retry-after", "content-language", "etag", "last-modified"))
@@ -57,6 +57,7 @@ class Gateway:
         self._origins: dict[tuple[str, bool, str | None, str | None], Origin] = {}
         self.meters = {name: dialect for name, dialect in self.dialects.items() if isinstance(dialect, Meters)}
         self.keeps = {name: dialect for name, dialect in self.dialects.items() if isinstance(dialect, Keeps)}
+        self.links = {name: dialect for name, dialect in self.dialects.items() if isinstance(dialect, Links)}
         self._passes = {
             name: (
                 _PASSED | {p for p in dialect.passes if not p.endswith("-")},

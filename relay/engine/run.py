@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Awaitable
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import orjson
+
 from relay.engine.attempts import Attempts
 from relay.engine.chain import PluginFailed
 from relay.engine.ends import end
@@ -16,6 +18,8 @@ from relay.engine.upstream import UpstreamError
 from relay.errors import Refused, StreamBroken
 from relay.exchange import Attempt, Call, Exchange, Outcome, Reply
 from relay.values.content import CORE, Content
+from relay.wire import lens
+from relay.wire.dialect import Links
 from relay.wire.vocabulary import Created, Event, Failure, Stop, Usage
 
 if TYPE_CHECKING:
@@ -328,18 +332,24 @@ class Run:
         self._streams.append(stream)
 
     async def _owned(self, reply: Reply) -> Reply:
-        """A successful answer about objects at the provider: lists lose what belongs to others, what was deleted is forgotten."""
+        """A successful answer about objects at the provider: lists lose what belongs to others, what was deleted is forgotten, and
+        addresses lead here."""
         surface, register = self.exchange.call.surface, self.gateway.register
         if surface.deletes:
             for name in surface.objects[:1]:
                 await register.forget(self.exchange.call.params[name])
-        if surface.lists is None or not isinstance(reply.source, Stream):
+        links = self.gateway.links.get(self.exchange.call.dialect.name)
+        if links is not None and surface.name not in links.linked:
+            links = None
+        if (surface.lists is None and links is None) or not isinstance(reply.source, Stream):
             return reply
         body = await reply.source.whole()
+        if surface.lists is not None:
+            body = await register.only_own(self.exchange, body)
         return Reply(
             reply.status,
             reply.headers,
-            await register.only_own(self.exchange, body),
+            body if links is None else _relinked(links, body),
             dialect=reply.dialect,
             surface=surface,
             attempt=reply.attempt,
@@ -374,6 +384,15 @@ class Run:
         created, self._created = self._created, []
         for attempt, made in created:
             await self.gateway.register.note(attempt, made)
+
+
+def _relinked(links: Links, body: bytes) -> bytes:
+    """An answer whose addresses lead here and not past the relay. :raises Refused: `upstream_invalid`"""
+    try:
+        found = links.links(orjson.loads(body))
+        return lens.replace(body, {path: lens.string(there) for path, there in found.items()})
+    except ValueError:
+        raise Refused("upstream_invalid") from None
 
 
 async def _to_its_end(work: Awaitable[None]) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from relay.wire.framing import Frame, Framer
-from relay.wire.vocabulary import Event, Kind
+from relay.wire.vocabulary import Event, Kind, Path
 
 BodyForm = Literal["none", "json", "multipart", "bytes"]
 ModelPlace = Literal["body", "form", "path", "query", "none"]
@@ -191,6 +191,18 @@ class Keeps(Protocol):
 
     def keeps(self, surface: Surface, document: Any) -> bool:
         """Will what the answer creates still be there when it has ended? Else nobody needs to know whose it was."""
+        ...
+
+
+@runtime_checkable
+class Links(Protocol):
+    """What a dialect has besides, when answers name addresses at the provider that clients then ask, with the key they have for us."""
+
+    linked: frozenset[str]
+    """The names of the surfaces whose answers do."""
+
+    def links(self, document: Any) -> Mapping[Path, str]:
+        """Where such addresses stand in an answer, and the path of a surface, without a host, that belongs there instead."""
         ...
 
 

@@ -84,11 +84,15 @@ class Served:
             each for each in _get(f"{self.operators}/-/simulator/last")["last"] if each["request"] == request_id
         )
 
-    def last(self, organisation: str, outcome: str, dialect: str = "openai") -> dict[str, Any] | None:
+    def last(
+        self, organisation: str, outcome: str, dialect: str = "openai", surface: str | None = None
+    ) -> dict[str, Any] | None:
         """The last line in the relay's log about an exchange that an organisation had in a dialect, and that ended so."""
         found = None
         for line in self._exchanges():
-            if (organisation, outcome, dialect) == (line.get("organisation"), line["outcome"], line["dialect"]):
+            if (organisation, outcome, dialect) == (line.get("organisation"), line["outcome"], line["dialect"]) and (
+                surface in (None, line["surface"])
+            ):
                 found = line
         return found
 

@@ -9,7 +9,7 @@ import anthropic
 import pytest
 from pydantic import BaseModel
 
-from .served import Served
+from .served import Served, eventually
 
 MODEL = "claude-sonnet-4-6"
 WEATHER: Any = {
@@ -155,9 +155,12 @@ def test_a_batch_of_messages_runs_and_its_results_come_through_the_relay(
     found = batches.retrieve(made.id)
     listed = [each.id for each in batches.list()]
     results: Any = list(batches.results(made.id))
+    line = eventually(lambda: relay.last("one", "completed", "anthropic", "batches.results"))
     gone = batches.delete(made.id)
 
     assert "ended" == found.processing_status
+    assert f"/v1/messages/batches/{made.id}/results" == found.results_url
+    assert line["usage"]
     assert made.id in listed
     assert "in a batch" == results[0].result.message.content[0].text
     assert made.id == gone.id

@@ -11,6 +11,7 @@ from relay.wire.sse import SseFramer
 from relay.wire.vocabulary import Event, Kind
 from relay_anthropic import errors, request
 from relay_anthropic.lines import LineFramer
+from relay_anthropic.links import LINKED, links
 from relay_anthropic.marks import marks
 from relay_anthropic.models import models
 from relay_anthropic.reader import reader
@@ -26,6 +27,7 @@ class Anthropic:
     key_query: str | None = None
     passes = PASSES
     drops = DROPS
+    linked = LINKED
 
     def claims(self, headers: Mapping[str, str], query: str) -> bool:
         return any(name in headers for name in ("anthropic-version", "anthropic-beta", "x-api-key"))
@@ -74,6 +76,9 @@ class Anthropic:
 
     def models(self, surface: Surface, entries: Sequence[ModelEntry]) -> bytes:
         return models(surface, entries)
+
+    def links(self, document: Any) -> Mapping[tuple[str | int, ...], str]:
+        return links(document)
 
     def list_items(self, surface: Surface, document: Any) -> Sequence[tuple[str, tuple[str | int, ...]]]:
         data = document.get("data") if isinstance(document, dict) and surface.lists else None
