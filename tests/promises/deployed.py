@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import os
 import random
@@ -21,9 +20,8 @@ from typing import Any
 import aiohttp
 import yaml
 
-from relay.cli.main import main
-
 ROOT = Path(__file__).parents[2]
+_COMMAND = str(Path(sys.executable).with_name("relay"))
 _STARTS_S = 50.0
 _PATIENCE_S = 10.0
 Configuration = dict[str, Any]
@@ -109,7 +107,7 @@ async def deployed(
     config = write(folder, configuration, port, operators)
     environ = {**os.environ, **(environment or {})}
     process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("relay")), "serve", "--config", str(config), env=environ,
+        _COMMAND, "serve", "--config", str(config), env=environ,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     relay = Deployed(process, config, port, f"http://127.0.0.1:{operators}")
@@ -132,6 +130,17 @@ async def deployed(
     assert status == 0, bytes(relay.said).decode()
 
 
+async def relay_command(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run a command of `relay` to its end: exit status, and what it wrote on both outputs."""
+    process = await asyncio.create_subprocess_exec(
+        _COMMAND, *arguments, env={**os.environ, **(environment or {})},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await asyncio.wait_for(process.communicate(), _STARTS_S)
+    assert process.returncode is not None
+    return process.returncode, out.decode()
+
+
 def write(folder: Path, configuration: Configuration, port: int, operators: int) -> Path:
     """The configuration as a file, with these ports; its data is beside it."""
     places = {
@@ -149,14 +158,9 @@ async def make_key(folder: Path, configuration: Configuration) -> str:
     file = folder / "keys.yaml"
     plugin(configuration, "auth")["file"] = str(file)
     config = write(folder, configuration, 1, 2)
-    out = io.StringIO()
-
-    def make() -> int:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-            return main(["keys", "create", "--organisation", "acme", "--config", str(config)])
-
-    assert await asyncio.to_thread(make) == 0
-    return out.getvalue().splitlines()[0]
+    status, said = await relay_command("keys", "create", "--organisation", "acme", "--config", str(config))
+    assert status == 0, said
+    return next(line for line in said.splitlines() if line.startswith("rk_live_"))
 
 
 def free_port() -> int:
