@@ -140,13 +140,19 @@ class Call:
 
         `tool_args` are given as JSON source and must come back as JSON source.
 
-        :raises Refused: `not_understood`: a part of the call could hold text and is not understood, and `opaque` was not named.
+        :raises Refused: `ambiguous_body`: a member stands twice, and only one of them can be seen; `not_understood`: a part of the
+            call could hold text and is not understood, and `opaque` was not named.
         """
         if not reader.reads_content:
             raise ContentClosed("a call is rewritten only by what declares reads_content")
         _known(kinds, TEXT_KINDS | {"opaque"})
         changes: dict[Path, bytes] = {}
         body = self.body.data(CORE)
+        if self.surface.body == "json" and body:
+            try:
+                lens.refuse_doubles(body)
+            except lens.DuplicateKey:
+                raise Refused("ambiguous_body", "An object of the body names a member twice.") from None
         for event in self.events(*{*kinds, "opaque"}):
             if event.kind == "opaque":
                 if "opaque" not in kinds:

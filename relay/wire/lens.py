@@ -113,6 +113,19 @@ def replace(data: bytes, changes: Mapping[Path, bytes]) -> bytes:
     return b"".join(pieces)
 
 
+def refuse_doubles(data: bytes) -> None:
+    """Read JSON whose objects name no member twice: of two, one reader takes the first and another the last.
+
+    :raises DuplicateKey: an object names a member twice.
+    """
+
+    def unique(pairs: list[tuple[str, object]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise DuplicateKey(())
+
+    json.loads(data, object_pairs_hook=unique)
+
+
 def source(data: bytes, path: Path) -> bytes:
     """The JSON source of the value at a path, to the letter. :raises ValueError: the path leads nowhere."""
     span = spans(data, (path,)).get(path)

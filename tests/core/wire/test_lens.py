@@ -257,3 +257,10 @@ def test_the_source_of_a_value_is_given_to_the_letter() -> None:
     assert b'{"n": 12345678901234567890123, "x": 1.10}' == lens.source(data, ("a", 0, "args"))
     with pytest.raises(ValueError, match="nowhere"):
         lens.source(data, ("b",))
+
+
+def test_an_object_with_a_member_twice_is_refused_wherever_it_stands() -> None:
+    lens.refuse_doubles(b'{"a": [{"b": 1}, {"b": 2}], "c": {"a": 1}}')
+    for doubled in (b'{"a": 1, "a": 1}', b'{"a": [{"b": 1, "\\u0062": 2}]}'):
+        with pytest.raises(lens.DuplicateKey):
+            lens.refuse_doubles(doubled)

@@ -1,0 +1,75 @@
+"""Shared state: in process and over the Redis protocol, one suite for both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from relay.engine.embedded import embedded_valkey
+from relay.ports import StateUnavailable
+from relay.storage.redis_state import RedisState
+from relay.storage.state import LocalState, State, open_state
+
+
+@pytest.fixture(params=["local", "redis"])
+async def state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
+    if request.param == "local":
+        yield open_state(None)
+        return
+    async with embedded_valkey(tmp_path, log=lambda event, **fields: None) as url:
+        made = open_state(url)
+        yield made
+        await made.close()
+
+
+async def test_what_is_set_is_found_until_it_is_deleted(state: State) -> None:
+    await state.set("a", b"1")
+    await state.set("b", b"2")
+
+    assert b"1" == await state.get("a")
+    assert [b"2", None, b"1"] == await state.get_many(["b", "c", "a"])
+    await state.delete("a")
+    assert await state.get("a") is None
+    assert [] == await state.get_many([])
+
+
+async def test_a_value_goes_when_its_time_is_over(state: State) -> None:
+    await state.set("a", b"1", ttl_s=0.05)
+    await asyncio.sleep(0.1)
+
+    assert await state.get("a") is None
+
+
+async def test_only_the_first_adds(state: State) -> None:
+    added = await asyncio.gather(*[state.add("a", b"%d" % number) for number in range(20)])
+
+    assert 1 == sum(added)
+    assert [True] == [await state.add("b", b"", ttl_s=0.05)]
+
+
+async def test_local_state_is_bounded_and_loses_what_was_least_used() -> None:
+    state = LocalState(limit=2)
+    await state.set("a", b"1")
+    await state.set("b", b"2")
+    await state.get("a")
+    await state.set("c", b"3")
+
+    assert [b"1", None, b"3"] == await state.get_many(["a", "b", "c"])
+
+
+async def test_a_server_that_is_away_fails_within_the_time_box_and_then_at_once(tmp_path: Path) -> None:
+    state = RedisState(f"unix://{tmp_path}/nobody.sock", time_box_s=0.2)
+    loop = asyncio.get_running_loop()
+    for _ in range(3):
+        with pytest.raises(StateUnavailable):
+            await state.get("a")
+    started = loop.time()
+    with pytest.raises(StateUnavailable):
+        await state.get("a")
+
+    assert state.degraded
+    assert loop.time() - started < 0.05
+    await state.close()
