@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import anthropic
 import openai
@@ -11,6 +12,13 @@ import pytest
 from google import genai
 
 from .served import Served, serving
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The test that comes first waits for the relay, three processes' starts; on a crowded machine that takes most of a minute."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(180))
 
 
 @pytest.fixture(scope="session")
