@@ -229,6 +229,7 @@ class Attempts:
             answer.release()
             newer = await credential.refreshed(secret)
             if newer is not None:
+                secret = newer
                 answer = await self._send(attempt, newer)
         attempt.status = answer.status
         attempt.first_byte = perf_counter()
@@ -242,7 +243,7 @@ class Attempts:
             answer.release()
             raise Failed("upstream_invalid", message="The provider sent a compressed answer it was not asked for.")
         if answer.status >= 300:
-            raise await self._refused(attempt, answer, headers)
+            raise await self._refused(attempt, answer, headers, secret)
         reply = Reply(
             answer.status, headers, stream, dialect=attempt.call.dialect, surface=attempt.call.surface, attempt=attempt
         )
@@ -260,7 +261,7 @@ class Attempts:
             raise
         if failure is not None:
             await stream.close()
-            raise self._reported(attempt, failure)
+            raise self._reported(attempt, failure, secret)
         attempt.first_event = perf_counter()
         return reply
 
@@ -272,7 +273,8 @@ class Attempts:
             socket = await gateway.upstream.upgrade(gateway.origin(target), place, headers, target.deadlines)
         except UpgradeRefused as error:
             answer = error.answer
-            raise await self._refused(attempt, answer, gateway.passed(target.dialect, answer.headers)) from None
+            headers = gateway.passed(target.dialect, answer.headers)
+            raise await self._refused(attempt, answer, headers, secret) from None
         except UpstreamError as error:
             raise _wire(error, attempt) from None
         attempt.status = 101
@@ -305,7 +307,9 @@ class Attempts:
         except ValueError:
             raise Refused("bad_request", "A header or the path holds characters that cannot be sent on.") from None
 
-    async def _refused(self, attempt: Attempt, answer: Answer, headers: list[tuple[str, str]]) -> Failed:
+    async def _refused(
+        self, attempt: Attempt, answer: Answer, headers: list[tuple[str, str]], secret: Secret | None
+    ) -> Failed:
         """What an error answer means for the attempts that could follow."""
         status = answer.status
         retry_after_s = _retry_after(answer)
@@ -321,6 +325,7 @@ class Attempts:
             return _wire(error, attempt)
         finally:
             answer.release()
+        body = _unquoted(body, secret)
         reply = Reply(
             status, headers, Content(body), dialect=attempt.call.dialect, surface=attempt.call.surface, attempt=attempt
         )
@@ -334,13 +339,15 @@ class Attempts:
             retry_after_s=retry_after_s,
         )
 
-    def _reported(self, attempt: Attempt, failure: Failure) -> Failed:
+    def _reported(self, attempt: Attempt, failure: Failure, secret: Secret | None) -> Failed:
         """An error inside a 200, before any content: it counts as the status it names."""
         status = failure.status
         if status in _OURS:
             return Failed("upstream_credential", status=status, again=False)
         again = status in attempt.target.retry.statuses
         message = failure.message.text(CORE) if failure.message is not None and 400 <= status < 500 else None
+        if message is not None:
+            message = _unquoted(message.encode(), secret).decode()
         reply = self._gateway.refusal(self._exchange, Refused("upstream_error", message), status=status)
         reply.attempt = attempt
         return Failed(
@@ -355,6 +362,11 @@ def _request(attempt: Attempt, secret: Secret | None) -> tuple[str, list[tuple[s
     if secret is not None:
         headers += target.dialect.sign(secret.open())
     return call.dialect.place(call.surface, call.params, call.query, call.model), headers
+
+
+def _unquoted(said: bytes, secret: Secret | None) -> bytes:
+    """A provider's words about an error without the credential, which some quote: it is not the client's to know."""
+    return said.replace(secret.open().encode(), b"***") if secret is not None and secret.open() else said
 
 
 async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

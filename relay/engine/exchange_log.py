@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import re
 import sys
 from collections.abc import Callable
 from time import perf_counter
@@ -16,6 +17,8 @@ from relay.exchange import Exchange
 from relay.values.clock import now, rfc3339
 
 Log = Callable[..., None]
+_KEY = re.compile("[A-Za-z0-9]{20,}")
+"""What may be a key, put by mistake where a model's name belongs, in a path or a body. No model's name looks like that."""
 
 
 def event_log(form: str = "json", **always: object) -> Log:
@@ -98,7 +101,7 @@ def line(exchange: Exchange) -> dict[str, Any]:
         if caller.member is not None:
             fields["member"] = caller.member
     if call.model is not None:
-        fields["model"] = call.model[:128]
+        fields["model"] = _KEY.sub("…", call.model)[:128]
     if call.stream:
         fields["stream"] = True
     if attempt is not None:

@@ -14,6 +14,7 @@ from relay_routing.faults import Faults, close_to
 from relay_routing.names import Names
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+")  # RFC 9110 §5.6.2, lower case
+_PROXY = re.compile(r"https?://(?:[^\s/?#@]+@)?[^\s/?#@]+/?")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 # What frames and addresses the message is the relay's; a deployer's header there would contradict it.
 _NOT_HEADERS = frozenset(
@@ -111,6 +112,14 @@ class ProviderSettings(Settings):
         if parts.username is not None or parts.query or parts.fragment:
             raise ValueError("found a user, a query or a fragment, expected only scheme, host and path")
         return base_url.rstrip("/")
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, proxy: str | None) -> str | None:
+        if proxy is not None and _PROXY.fullmatch(proxy) is None:
+            # It may hold a password: so it is not shown.
+            raise ValueError("found something else, expected http://host:port or http://user:password@host:port")
+        return proxy
 
 
 class TargetSettings(Settings):
