@@ -27,21 +27,23 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(autouse=True)
-def _nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_from_the_environment() -> Iterator[None]:
     """The clients take keys and addresses from there."""
-    for name in list(os.environ):
-        if name.startswith(("OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_")):
-            monkeypatch.delenv(name)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_")):
+                patch.delenv(name)
+        yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def openai_client(relay: Served) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{relay.url}/v1", api_key=relay.keys["one"]) as client:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anthropic_client(relay: Served) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(base_url=relay.url, api_key=relay.keys["one"]) as client:
         yield client

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anthropic
@@ -17,40 +17,61 @@ from .served import Served
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 
 
-class Dialect:
-    """A client of one provider, asked in one way; each `ask` is a client of its own, which does not try again."""
+Clients = dict[tuple[str, str], Any]
+"""By dialect and key. They do not try again by themselves."""
 
-    def __init__(self, name: str, relay: Served) -> None:
+
+class Dialect:
+    """A client of one provider, asked in one way."""
+
+    def __init__(self, name: str, relay: Served, clients: Clients) -> None:
         self.name = name
         self._relay = relay
+        self._clients = clients
         self.model = {"openai": "gpt", "anthropic": "claude", "gemini": "gemini"}[name]
 
     def ask(self, text: str, *, model: str = "once", key: str = "one", stream: bool = False) -> None:
         model = f"{self.model}-{model}"
         secret = self._relay.keys.get(key, key)
-        if self.name == "openai":
-            with openai.OpenAI(base_url=f"{self._relay.url}/v1", api_key=secret, max_retries=0) as client:
-                answer: Any = client.chat.completions.create(
-                    model=model, messages=[{"role": "user", "content": text}], stream=stream
-                )
-                list(answer) if stream else None
+        client = self._client(secret)
+        if self.name == "gemini":
+            ask = client.models.generate_content_stream if stream else client.models.generate_content
+            answer = ask(model=model, contents=text)
         elif self.name == "anthropic":
-            with anthropic.Anthropic(base_url=self._relay.url, api_key=secret, max_retries=0) as claude:
-                answer = claude.messages.create(
-                    model=model, max_tokens=50, messages=[{"role": "user", "content": text}], stream=stream
-                )
-                list(answer) if stream else None
+            answer = client.messages.create(model=model, max_tokens=50, messages=_said(text), stream=stream)
         else:
-            with genai.Client(api_key=secret, http_options={"base_url": self._relay.url}) as google:
-                if stream:
-                    list(google.models.generate_content_stream(model=model, contents=text))
-                else:
-                    google.models.generate_content(model=model, contents=text)
+            answer = client.chat.completions.create(model=model, messages=_said(text), stream=stream)
+        if stream:
+            list(answer)
+
+    def _client(self, secret: str) -> Any:
+        client = self._clients.get((self.name, secret))
+        if client is None:
+            if self.name == "openai":
+                client = openai.OpenAI(base_url=f"{self._relay.url}/v1", api_key=secret, max_retries=0)
+            elif self.name == "anthropic":
+                client = anthropic.Anthropic(base_url=self._relay.url, api_key=secret, max_retries=0)
+            else:
+                client = genai.Client(api_key=secret, http_options={"base_url": self._relay.url})
+            self._clients[self.name, secret] = client
+        return client
+
+
+def _said(text: str) -> Any:
+    return [{"role": "user", "content": text}]
+
+
+@pytest.fixture(scope="module")
+def clients() -> Iterator[Clients]:
+    made: Clients = {}
+    yield made
+    for client in made.values():
+        client.close()
 
 
 @pytest.fixture(params=["openai", "anthropic", "gemini"])
-def dialect(request: pytest.FixtureRequest, relay: Served) -> Dialect:
-    return Dialect(request.param, relay)
+def dialect(request: pytest.FixtureRequest, relay: Served, clients: Clients) -> Dialect:
+    return Dialect(request.param, relay, clients)
 
 
 def raised(do: Callable[[], None]) -> tuple[type[Exception], int | None, str | None, Any]:
