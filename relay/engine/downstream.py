@@ -87,11 +87,9 @@ class Downstream:
                 await asyncio.wait_for(self._idle.wait(), max(0.0, at_most_s))
 
     async def _exchange(self, request: web.BaseRequest, run: Run, outlet: Outlet) -> Any:
-        gateway, intake = self._gateway, self._intake
+        intake = self._intake
         path, _, query = request.raw_path.partition("?")
         client = intake.client(request)
-        dialect = self._surfaces.speaker(path, request.headers, query)
-        run.exchange = exchange = Exchange(Call(dialect, NOWHERE), client, run)
         is_suspect = True
         try:
             intake.admit(request, client)
@@ -99,17 +97,22 @@ class Downstream:
             if self.is_draining:
                 raise Refused("not_ready", retry_after_s=1)
             matched = self._surfaces.match(request.method, path, request.headers, query)
-            dialect = matched.dialect
-            exchange.call = Call(dialect, matched.surface, params=matched.params)
+        except Refused as refused:
+            call = Call(self._surfaces.speaker(path, request.headers, query), NOWHERE)
+            run.exchange = Exchange(call, client, run)
+            return self._refused(request, run, outlet, refused, close=is_suspect or self.is_draining)
+        except Exception:
+            # A dialect stumbled over the head: there is an exchange to tell of it.
+            run.exchange = Exchange(Call(self._surfaces.first, NOWHERE), client, run)
+            raise
+        dialect = matched.dialect
+        run.exchange = exchange = Exchange(Call(dialect, matched.surface, params=matched.params), client, run)
+        try:
             if matched.surface.websocket:
                 return await self._realtime(request, run, outlet, query)
             exchange.call = await intake.call(request, matched, query)
         except Refused as refused:
-            exchange.outcome, exchange.error = "refused", refused.code
-            reply = gateway.refusal(exchange, refused)
-            exchange.status = reply.status
-            self._whole(request, run, outlet, reply, close=is_suspect or self.is_draining)
-            return outlet.done()
+            return self._refused(request, run, outlet, refused, close=False)
         key = _presented(request, dialect, query)
         if key is not None:
             exchange.set(PRESENTED_KEY, key)
@@ -118,6 +121,15 @@ class Downstream:
             await self._streamed(request, run, outlet, reply)
         else:
             self._whole(request, run, outlet, reply)
+        return outlet.done()
+
+    def _refused(self, request: web.BaseRequest, run: Run, outlet: Outlet, refused: Refused, *, close: bool) -> Any:
+        """Refused before the chain was reached."""
+        exchange = run.exchange
+        exchange.outcome, exchange.error = "refused", refused.code
+        reply = self._gateway.refusal(exchange, refused)
+        exchange.status = reply.status
+        self._whole(request, run, outlet, reply, close=close)
         return outlet.done()
 
     def _whole(self, request: web.BaseRequest, run: Run, outlet: Outlet, reply: Reply, *, close: bool = False) -> None:
@@ -132,13 +144,14 @@ class Downstream:
         if stream.ended and not stream.is_stream:
             # All of it is here: one write, with its length.
             try:
-                pieces = [piece async for piece in run.pieces(reply)]
+                body = await run.whole(reply)
+                if body is None:
+                    body = b"".join([piece async for piece in run.pieces(reply)])
             except StreamBroken as broken:
                 replaced = self._gateway.refusal(run.exchange, Refused(broken.code, broken.message))
                 run.exchange.status = replaced.status
                 self._whole(request, run, outlet, replaced)
                 return
-            body = b"".join(pieces)
             outlet.head(self._gateway, run.exchange, reply, len(body))
             outlet.whole(body)
             run.written(len(body))

@@ -44,6 +44,11 @@ class Surfaces:
     def __iter__(self) -> Iterator[tuple[Dialect, Surface]]:
         return ((dialect, surface) for dialect in self._dialects.values() for surface in dialect.surfaces)
 
+    @property
+    def first(self) -> Dialect:
+        """The dialect that is spoken when nothing says otherwise."""
+        return next(iter(self._dialects.values()))
+
     def covers(self, path: str) -> bool:
         """Does a path lie in the space of surfaces (not of plugins' routes or pages)?"""
         return path[1:].partition("/")[0].partition("?")[0] in self.roots
@@ -56,7 +61,7 @@ class Surfaces:
         for dialect in self._dialects.values():
             if dialect.claims(headers, query):
                 return dialect
-        return next(iter(self._dialects.values()))
+        return self.first
 
     def match(self, method: str, path: str, headers: Mapping[str, str], query: str) -> Matched:
         """The surface of a request; `path` is raw, without its query.

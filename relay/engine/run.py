@@ -13,7 +13,7 @@ from relay.engine.attempts import Attempts
 from relay.engine.chain import PluginFailed
 from relay.engine.ends import end
 from relay.engine.stages import Pipeline
-from relay.engine.stream import Stream, broken_by
+from relay.engine.stream import OUTCOME_KINDS, Stream, broken_by
 from relay.engine.upstream import UpstreamError
 from relay.errors import Refused, StreamBroken
 from relay.exchange import Attempt, Call, Exchange, Outcome, Reply
@@ -157,6 +157,27 @@ class Run:
 
         hides = attempt.hides if attempt is not None else None
         return Pipeline(reply.source, reply.stages, sink, self.gateway.observer_failed, hides)
+
+    async def whole(self, reply: Reply) -> bytes | None:
+        """The body of a reply that was read ahead to its end and at which no stage looks; None: it is not such a reply.
+
+        Most answers are. What they say of their outcome is noted. :raises StreamBroken: an object could not be noted.
+        """
+        stream, attempt = reply.source, reply.attempt
+        if not isinstance(stream, Stream) or not stream.ended or stream.is_stream or reply.stages or attempt is None:
+            return None
+        reader, keeps = stream.reader(), self._keeps(attempt.call)
+        for frame in stream.frames:
+            try:
+                events = reader.read(frame, OUTCOME_KINDS)
+            except ValueError:
+                continue  # it passes as it is; what it consumed stays unknown
+            for event in events:
+                if keeps or event.kind != "created":
+                    self._note(attempt, event)
+        if self._created:
+            await self.note_created()
+        return stream.pieces[0] if len(stream.pieces) == 1 else b"".join(stream.pieces)
 
     async def pieces(self, reply: Reply) -> AsyncGenerator[bytes, None]:
         """The bytes of a streamed reply as they leave, each told to `written` afterwards by whoever writes it.

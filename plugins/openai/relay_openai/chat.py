@@ -73,8 +73,10 @@ def tell_chat(found: Gather, document: Any, where: Path = (), block: Block = ())
                 read_message(found, message, mine, (*here, "message"))
             found.whole("text", choice.get("text"), (*mine, "content"), (*here, "text"))
             found.opaque(choice.get("logprobs"), (*here, "logprobs"))
-        found.created("audio", member(message, "audio", "id"))
-        found.failure(_choice_error(choice))
+        if isinstance(message, dict) and "audio" in message:
+            found.created("audio", member(message, "audio", "id"))
+        if "error" in choice:
+            found.failure(_choice_error(choice))
         found.stop(_stop(choice.get("finish_reason"), _hint(message)), mine)
     if "usage" in found.kinds:
         found.usage(*_usage(document, where))
@@ -215,9 +217,11 @@ def _choice_error(choice: dict[str, Any]) -> Failure | None:
 
 
 def _hint(message: Any) -> StopReason | None:
-    if member(message, "tool_calls") or member(message, "function_call"):
+    if not isinstance(message, dict):
+        return None
+    if message.get("tool_calls") or message.get("function_call"):
         return "tool"
-    return "refusal" if member(message, "refusal") else None
+    return "refusal" if message.get("refusal") else None
 
 
 def _stop(reason: Any, hint: StopReason | None) -> Stop | None:
@@ -230,9 +234,10 @@ def _stop(reason: Any, hint: StopReason | None) -> Stop | None:
 
 def _usage(document: dict[str, Any], where: Path) -> tuple[Usage | None, Path]:
     """Usage stands at the top, in `x_groq`, or in a choice (Moonshot)."""
-    for path in ((), ("x_groq",)):
-        if usage := read_usage(member(document, *path, "usage")):
-            return usage, (*where, *path, "usage")
+    if usage := read_usage(document.get("usage")):
+        return usage, (*where, "usage")
+    if "x_groq" in document and (usage := read_usage(member(document, "x_groq", "usage"))):
+        return usage, (*where, "x_groq", "usage")
     for i, choice in objects(document.get("choices")):
         if usage := read_usage(choice.get("usage")):
             return usage, (*where, "choices", i, "usage")
