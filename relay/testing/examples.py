@@ -7,6 +7,7 @@ them the one that `Play.ask` uses. Those of the plain dialect stand here.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -61,6 +62,45 @@ def example(dialect: Dialect, surface: str) -> Example:
         if each.surface == surface:
             return each
     raise LookupError(f"the dialect '{dialect.name}' has no example of '{surface}'")
+
+
+def asks(template: str, streamed: str = '"stream":true,') -> Callable[[str, str, bool], bytes]:
+    """Requests made of JSON as it stands on the wire, in which `"TEXT"` and `"MODEL"` stand for what is asked and of whom.
+
+    :param streamed: what is put behind the opening brace of a streamed request.
+    """
+
+    def ask(text: str, model: str, stream: bool) -> bytes:
+        filled = _fill(template, TEXT=text, MODEL=model)
+        return filled.replace(b"{", b"{" + streamed.encode(), 1) if stream else filled
+
+    return ask
+
+
+def says(template: str) -> Callable[[str], bytes]:
+    """Whole answers made of JSON in which `"TEXT"` stands for what is said."""
+    return lambda text: _fill(template, TEXT=text)
+
+
+def frames(before: str, each: str, after: str) -> Callable[[Sequence[str]], list[bytes]]:
+    """Streams of events, each with its empty line: the first ones, one for each text, and the last, in which `"TEXT"` is all of it."""
+
+    def stream(texts: Sequence[str]) -> list[bytes]:
+        middle = [_fill(each, TEXT=text) for text in texts]
+        return [*_cut(before.encode()), *middle, *_cut(_fill(after, TEXT="".join(texts)))]
+
+    return stream
+
+
+def _fill(template: str, **values: str) -> bytes:
+    filled = template.encode()
+    for name, value in values.items():
+        filled = filled.replace(b'"%b"' % name.encode(), orjson.dumps(value))
+    return filled
+
+
+def _cut(wire: bytes) -> list[bytes]:
+    return re.findall(rb".+?(?:\r?\n){2}", wire, re.DOTALL)
 
 
 def _ask(text: str, model: str, stream: bool) -> bytes:
