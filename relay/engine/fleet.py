@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from relay.engine.worker_process import WorkerProcess
+from relay.engine.worker_status import FIRST
 from relay.errors import RelayError
 from relay.storage.backoff import Backoff
 
@@ -156,12 +157,15 @@ class Fleet:
 
     async def _live(self, place: _Place) -> tuple[str, float]:
         """One life of a worker: why it ended, and for how many seconds it was healthy."""
+        environment = dict(self.generation.environment)
+        if (self.generation.number, place.number, place.restarts) == (1, 1, 0):
+            environment[FIRST] = "1"
         try:
             worker = place.worker = WorkerProcess(
                 self._command,
                 number=place.number,
                 generation=self.generation.number,
-                environment=self.generation.environment,
+                environment=environment,
                 sockets=self._sockets,
                 changed=self._changed,
             )

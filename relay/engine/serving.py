@@ -21,6 +21,7 @@ from relay.engine.intake import Intake, Limits
 from relay.engine.jobs import Jobs
 from relay.engine.listener import Listener
 from relay.engine.match import Surfaces
+from relay.engine.starting import answering
 from relay.ports import Gauge
 from relay.wire.dialect import Dialect
 
@@ -51,10 +52,14 @@ class Serving:
         terms: Terms,
         public: Sequence[socket.socket],
         operators: Sequence[socket.socket] = (),
+        *,
+        is_first: bool = False,
     ) -> None:
+        """`is_first`: nobody serves on these sockets yet, so questions about health are answered while everything opens."""
         self._gateway = gateway
         self._terms = terms
         self._sockets = {"public": public, "operators": operators}
+        self._is_first = is_first
         self.surfaces = Surfaces(served)
         self.health = Health(gateway.readiness)
         self._downstreams: list[Downstream] = []
@@ -68,8 +73,9 @@ class Serving:
     async def opened(self) -> AsyncIterator[None]:
         """Everything open and listening; on the way out nothing new is taken, and what runs has time to end."""
         async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(self._gateway.opened())
-            await stack.enter_async_context(self._jobs.running(("process",)))
+            async with answering(self.health, self._sockets["operators"] if self._is_first else ()):
+                await stack.enter_async_context(self._gateway.opened())
+                await stack.enter_async_context(self._jobs.running(("process",)))
             servers: list[asyncio.Server] = []
             stack.push_async_callback(self._close, servers)
             for name, sockets in self._sockets.items():

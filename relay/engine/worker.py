@@ -24,7 +24,7 @@ from relay.engine.intake import Limits
 from relay.engine.jobs import Jobs
 from relay.engine.serving import Serving, Terms
 from relay.engine.upstream import Upstream
-from relay.engine.worker_status import announce, inherited
+from relay.engine.worker_status import FIRST, announce, inherited
 from relay.errors import ConfigurationError
 from relay.storage.state import open_state
 
@@ -101,7 +101,10 @@ async def _serve(configuration: Configuration) -> int:
                 await stop.wait()
             return 0
         served = [configuration.dialects[name] for name in core.dialects]
-        serving = Serving(gateway, served, terms(configuration), sockets[:public], sockets[public:])
+        is_first = FIRST in os.environ
+        serving = Serving(
+            gateway, served, terms(configuration), sockets[:public], sockets[public:], is_first=is_first
+        )
         async with serving.opened():
             announce("ready")
             await stop.wait()

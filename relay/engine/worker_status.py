@@ -23,6 +23,9 @@ WORKER = "RELAY_WORKER"
 GENERATION = "RELAY_GENERATION"
 """The number of the configuration it serves; grows with every reload."""
 
+FIRST = "RELAY_FIRST"
+"""Set for the first worker of all: nobody serves yet, so it answers for the relay's health while it starts."""
+
 
 class NotSupervised(RelayError):
     """This process was not started by a supervisor."""
