@@ -14,12 +14,16 @@ from relay.storage.redis_state import RedisState
 from relay.storage.state import LocalState, State, open_state
 
 
+def _nothing(event: str, /, **fields: object) -> None:
+    """Nobody reads the server's log."""
+
+
 @pytest.fixture(params=["local", "redis"])
 async def state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
     if request.param == "local":
         yield open_state(None)
         return
-    async with embedded_valkey(tmp_path, log=lambda event, **fields: None) as url:
+    async with embedded_valkey(tmp_path, log=_nothing) as url:
         made = open_state(url)
         yield made
         await made.close()
