@@ -188,6 +188,10 @@ async def settled(fits: Callable[[], bool]) -> bool:
     return False
 
 
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
 def resident() -> int:
     """Bytes of memory that the process has."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -206,6 +210,9 @@ async def test_nothing_adds_up_over_many_exchanges() -> None:
     strange: list[str] = []
     blocks: list[int] = []
     memory: list[int] = []
+    async with ScriptedUpstream():
+        pass  # a loop keeps a descriptor of its own from the first time it listens
+    tasks, files = len(asyncio.all_tasks()), descriptors()
     async with ScriptedUpstream() as upstream:
         shout = Shout(prepare(upstream))
         async with serve([shout], targets=()) as served, aiohttp.ClientSession() as session:
@@ -224,6 +231,7 @@ async def test_nothing_adds_up_over_many_exchanges() -> None:
                 blocks.append(sys.getallocatedblocks())
                 memory.append(resident())
         assert await settled(lambda: not upstream.open)
+    assert await settled(lambda: (tasks, files) == (len(asyncio.all_tasks()), descriptors()))
 
     assert ROUNDS * AT_ONCE * EACH * 0.7 <= shout.count["exchange"]
     assert shout.count["exchange"] < shout.count["attempt"]
