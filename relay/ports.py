@@ -6,11 +6,13 @@ A plugin provides a port with `relay.provide(Port, it)` and gets one with `relay
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from relay.errors import RelayError
 from relay.exchange import Caller, Key, Target
+from relay.values.month import Month
 from relay.values.secret import Secret
 from relay.wire.dialect import ModelEntry
 
@@ -102,3 +104,89 @@ class Finding:
 
     ok: bool
     message: str = ""
+
+
+class Row(Protocol):
+    """A row of an answer: its values by column, by name or place. JSON comes as text, money as int, ids as UUID."""
+
+    def __getitem__(self, column: str | int) -> Any: ...
+
+    def get(self, column: str, default: Any = None) -> Any: ...
+
+    def keys(self) -> Iterable[str]: ...
+
+
+class Statements(Protocol):
+    """Statements to the database; parameters are `$1`, `$2`, …, and never part of the text.
+
+    :raises DatabaseUnavailable: it did not answer, or not in time.
+    """
+
+    async def execute(self, statement: str, *values: Any) -> str:
+        """:returns: what was done, such as `UPDATE 3`."""
+        ...
+
+    async def fetch(self, statement: str, *values: Any) -> Sequence[Row]: ...
+
+    async def fetchrow(self, statement: str, *values: Any) -> Row | None: ...
+
+    async def fetchval(self, statement: str, *values: Any) -> Any:
+        """The first value of the first row; None: there is no row."""
+        ...
+
+
+class Connection(Statements, Protocol):
+    """A connection inside a transaction."""
+
+    async def executemany(self, statement: str, rows: Iterable[Sequence[Any]]) -> None: ...
+
+    async def copy_records_to_table(
+        self, table: str, *, schema_name: str, columns: Sequence[str], records: Iterable[Sequence[Any]]
+    ) -> str:
+        """COPY: the fastest way in for many rows."""
+        ...
+
+
+class Monthly(Protocol):
+    """A table that is divided by month."""
+
+    async def ensure(self, months_ahead: int = 2) -> Sequence[Month]:
+        """Make the parts for this month and the next ones. :returns: those that were missing."""
+        ...
+
+    async def listed(self) -> Sequence[Month]:
+        """The months there are, in their order."""
+        ...
+
+    async def drop(self, month: Month) -> bool:
+        """Remove a month and all its rows, without reading them. True: it was there."""
+        ...
+
+
+class Database(Statements, Protocol):
+    """The deployment's Postgres. Each plugin has the schema of its name. Provided by the core.
+
+    Every statement and every wait for a lock ends after 5 seconds. Errors of a statement come as asyncpg's own.
+    """
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
+        """All of it or nothing: committed at the end of the block, rolled back when it is left by an exception.
+
+        :raises DatabaseUnavailable: also at the end of the block; then it is unknown whether it was committed.
+        """
+        ...
+
+    def listen(self, channel: str, heard: Callable[[str | None], None]) -> Callable[[], None]:
+        """Be told of NOTIFY on a channel, with its payload; None: listening began (again), and what came before may be missed.
+
+        :returns: what ends it.
+        """
+        ...
+
+    def monthly(self, table: str) -> Monthly:
+        """A table, `schema.name`, that is partitioned by range over a `date`, `timestamptz`, UUIDv7 or a number such as 202611."""
+        ...
+
+
+class DatabaseUnavailable(RelayError):
+    """The database did not answer in time or cannot be reached. What was under way may or may not have been done."""
