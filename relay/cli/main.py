@@ -51,6 +51,12 @@ COMMANDS: tuple[Entry, ...] = (
     ),
     Entry(("check",), "read the configuration and show what it makes; nothing is opened", "relay.cli.check:check"),
     Entry(
+        ("migrate",),
+        "bring the database to what this version's plugins need; beside relays that serve, before new ones do",
+        "relay.cli.migrate:migrate",
+        (Option(("--check",), {"action": "store_true", "help": "change nothing; 1 if something is missing"}),),
+    ),
+    Entry(
         ("schema",),
         "print the JSON schema of a configuration with every installed plugin, for editors",
         "relay.cli.schema:schema",

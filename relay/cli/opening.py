@@ -8,10 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from relay.cli.migrate import reached
 from relay.config import CoreSettings
 from relay.exchange import Exchange
 from relay.plugin import Plugin
-from relay.ports import Finding, Gauge
+from relay.ports import Database, Finding, Gauge
+from relay.storage.opening import is_wanted, migrate_database, opened_database
 from relay.wire.dialect import Dialect
 
 P = TypeVar("P")
@@ -20,7 +22,7 @@ P = TypeVar("P")
 class CommandRelay:
     """What a lifespan gets while a command runs. There are no exchanges, and nobody asks for figures or readiness.
 
-    The core's own ports (shared state, objects) belong to a running relay and are not there.
+    Of the core's own ports there is the database; shared state and objects belong to a running relay and are not there.
     """
 
     def __init__(self, core: CoreSettings, dialects: dict[str, Dialect]) -> None:
@@ -78,10 +80,26 @@ async def opened(
     relay = CommandRelay(core, dialects)
     wanted = _needed(plugin, plugins)
     async with AsyncExitStack() as stack:
+        if is_wanted(wanted):
+            relay.provide(Database, await stack.enter_async_context(_database(relay, core, wanted)))
         for one in plugins:
             if one in wanted:
                 await stack.enter_async_context(asynccontextmanager(one.lifespan)(relay))
         yield
+
+
+@asynccontextmanager
+async def _database(relay: CommandRelay, core: CoreSettings, plugins: Sequence[Plugin]) -> AsyncIterator[Database]:
+    """The database of the relay that serves, or the one it would start."""
+    async with reached(core) as direct:
+        url = direct if core.database.url is None else core.database.url.open()
+        if core.database.url is None:
+            await migrate_database(direct, plugins)
+        async with opened_database(
+            url, direct if core.database.direct_url is not None else None, plugins, log=relay.log
+        ) as database:
+            assert database is not None
+            yield database
 
 
 def _needed(plugin: Plugin, plugins: Sequence[Plugin]) -> list[Plugin]:

@@ -11,13 +11,13 @@ from relay.config.positions import Problems
 from relay.declare import Command, Job, Route
 from relay.errors import CORE_CODES
 from relay.plugin import Plugin
-from relay.ports import Objects, SharedState
+from relay.ports import Database, Objects, SharedState
 from relay.wire.dialect import Dialect
 
-CORE_PORTS: tuple[type, ...] = (SharedState, Objects)
+CORE_PORTS: tuple[type, ...] = (SharedState, Objects, Database)
 """What the core provides itself."""
 CORE_HEADERS = ("x-relay-id", "x-relay-error")
-CORE_NOUNS = ("check", "docs", "plugin", "plugins", "schema", "serve")
+CORE_NOUNS = ("check", "docs", "migrate", "plugin", "plugins", "schema", "serve")
 """The core's own words on the command line."""
 
 _SURFACES = ("v1", "v1beta")

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from relay.engine.embedded import ValkeyFailed, embedded_valkey
-from relay.engine.environment import CONFIGURATION, JOBS, PUBLIC, STATE
+from relay.engine.environment import CONFIGURATION, DATABASE, JOBS, PUBLIC, STATE
 from relay.engine.exchange_log import Log, event_log
 from relay.engine.sockets import CannotListen, close_listeners, open_listeners, shown
 from relay.engine.supervisor import Generation, Supervisor
 from relay.errors import RelayError
+from relay.storage.embedded import PostgresFailed, embedded_postgres
 
 _READY_S = 30.0
-_NEED_RESTART = ("listen", "operator_listen", "workers", "data", "tls", "has_redis", "has_jobs")
+_NEED_RESTART = ("listen", "operator_listen", "workers", "data", "tls", "has_redis", "has_jobs", "embeds_database")
 
 
 class Unusable(RelayError):
@@ -31,7 +32,7 @@ def serve_command(arguments: argparse.Namespace) -> int:
     say = getattr(arguments, "say", None)
     try:
         return asyncio.run(_serve(Path(arguments.config), sys.stdin.read() if say == "-" else say))
-    except (Unusable, CannotListen, ValkeyFailed) as error:
+    except (Unusable, CannotListen, ValkeyFailed, PostgresFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
@@ -51,6 +52,8 @@ async def _serve(path: Path, say: str | None) -> int:
         environment = {CONFIGURATION: str(path), PUBLIC: str(len(public))}
         if workers > 1 and not first["has_redis"]:
             environment[STATE] = await stack.enter_async_context(embedded_valkey(data, log=log))
+        if first["embeds_database"]:
+            environment[DATABASE] = await stack.enter_async_context(embedded_postgres(data, log=log))
         if first["has_jobs"]:
             environment[JOBS] = str(workers + 1)
 
@@ -59,6 +62,9 @@ async def _serve(path: Path, say: str | None) -> int:
             changed = [name for name in _NEED_RESTART if said[name] != first[name]]
             if changed:
                 log("needs_restart", settings=changed)
+            if DATABASE in environment:
+                migrated = await _ask(path, "migrate", {DATABASE: environment[DATABASE]})
+                log("migrated", applied=migrated["applied"])
             log("configuration", hash=said["hash"])
             return Generation(environment=environment)
 
@@ -90,12 +96,17 @@ async def _greet(supervisor: Supervisor, addresses: list[str], log: Log, say: st
 
 async def _read(path: Path) -> dict[str, Any]:
     """What the supervisor must know of a configuration. :raises Unusable:"""
+    return await _ask(path, "check", {})
+
+
+async def _ask(path: Path, word: str, environment: dict[str, str]) -> dict[str, Any]:
+    """Let a child do what needs the configuration and the plugins. :raises Unusable: it found problems."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "relay.engine.worker",
-        "check",
-        env={**os.environ, CONFIGURATION: str(path)},
+        word,
+        env={**os.environ, **environment, CONFIGURATION: str(path)},
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()

@@ -1,6 +1,7 @@
 """A worker process: reads the configuration, opens everything, says that it is ready, and serves until it is told to end.
 
-`python -m relay.engine.worker check` reads the configuration for the supervisor and prints what that must know, as JSON.
+`python -m relay.engine.worker check` reads the configuration for the supervisor and prints what that must know, as JSON;
+`migrate` brings the embedded database to what the plugins need, and prints what was done.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import orjson
 import uvloop
 
 from relay.config import Configuration, load
-from relay.engine.environment import CONFIGURATION, JOBS, PUBLIC, STATE
+from relay.engine.environment import CONFIGURATION, DATABASE, JOBS, PUBLIC, STATE
 from relay.engine.exchange_log import ExchangeLog, event_log
 from relay.engine.gateway import Gateway
 from relay.engine.intake import Limits
@@ -25,7 +26,9 @@ from relay.engine.jobs import Jobs
 from relay.engine.serving import Serving, Terms
 from relay.engine.upstream import Upstream
 from relay.engine.worker_status import FIRST, announce, inherited
-from relay.errors import ConfigurationError
+from relay.errors import ConfigurationError, RelayError
+from relay.ports import Database
+from relay.storage.opening import is_wanted, migrate_database, opened_database
 from relay.storage.state import open_state
 
 
@@ -34,6 +37,8 @@ def main() -> int:
     path = Path(os.environ[CONFIGURATION])
     if sys.argv[1:] == ["check"]:
         return _check(path)
+    if sys.argv[1:] == ["migrate"]:
+        return _migrate(path)
     try:
         configuration = load(path)
     except ConfigurationError as error:
@@ -64,9 +69,22 @@ def _check(path: Path) -> int:
         "tls": core.tls is not None,
         "has_redis": core.redis.url is not None,
         "has_jobs": bool(jobs),
+        "embeds_database": core.database.url is None and is_wanted(loaded.plugin for loaded in configuration.chain),
         "log": core.log.format,
     }
     sys.stdout.buffer.write(orjson.dumps(said))
+    return 0
+
+
+def _migrate(path: Path) -> int:
+    try:
+        configuration = load(path)
+        plugins = [loaded.plugin for loaded in configuration.chain]
+        applied = asyncio.run(migrate_database(os.environ[DATABASE], plugins))
+    except RelayError as error:
+        sys.stdout.buffer.write(orjson.dumps({"problems": str(error).splitlines()}))
+        return 1
+    sys.stdout.buffer.write(orjson.dumps({"applied": [str(migration) for migration in applied]}))
     return 0
 
 
@@ -80,6 +98,8 @@ async def _serve(configuration: Configuration) -> int:
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     state = open_state(core.redis.url.open() if core.redis.url is not None else os.environ.get(STATE))
+    database_url = core.database.url.open() if core.database.url is not None else os.environ.get(DATABASE)
+    direct_url = core.database.direct_url.open() if core.database.direct_url is not None else None
     upstream = Upstream(allow_private=core.egress.allow_private, trust_env=core.egress.proxy_from_environment)
     plugins = [loaded.plugin for loaded in configuration.chain]
     gateway = Gateway(
@@ -94,21 +114,25 @@ async def _serve(configuration: Configuration) -> int:
     )
     gateway.watch(ExchangeLog(log).ended)
     try:
-        if is_jobs:
-            jobs = Jobs([(plugin.name, job) for plugin in plugins for job in plugin.jobs()], log)
-            async with gateway.opened(), jobs.running(("node", "cluster")):
+        async with opened_database(database_url, direct_url, plugins, log=log) as database:
+            if database is not None:
+                gateway.provide(Database, database)
+                gateway.check("database", database.finding)
+            if is_jobs:
+                jobs = Jobs([(plugin.name, job) for plugin in plugins for job in plugin.jobs()], log)
+                async with gateway.opened(), jobs.running(("node", "cluster")):
+                    announce("ready")
+                    await stop.wait()
+                return 0
+            served = [configuration.dialects[name] for name in core.dialects]
+            is_first = FIRST in os.environ
+            serving = Serving(
+                gateway, served, terms(configuration), sockets[:public], sockets[public:], is_first=is_first
+            )
+            async with serving.opened():
                 announce("ready")
                 await stop.wait()
             return 0
-        served = [configuration.dialects[name] for name in core.dialects]
-        is_first = FIRST in os.environ
-        serving = Serving(
-            gateway, served, terms(configuration), sockets[:public], sockets[public:], is_first=is_first
-        )
-        async with serving.opened():
-            announce("ready")
-            await stop.wait()
-        return 0
     finally:
         await upstream.close()
         await state.close()

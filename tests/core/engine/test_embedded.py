@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from redis import asyncio as aioredis
 
-from relay.storage.children import spawn
 from relay.engine.embedded import Valkey, ValkeyFailed, embedded_valkey
+from relay.storage.children import spawn
 
 
 class Told(list[tuple[str, dict[str, Any]]]):

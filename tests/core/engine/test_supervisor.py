@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from relay.storage.backoff import Backoff
 from relay.engine.sockets import close_listeners, open_listeners
 from relay.engine.supervisor import Generation, Supervisor
 from relay.errors import ConfigurationError, Problem
+from relay.storage.backoff import Backoff
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
 

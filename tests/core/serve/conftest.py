@@ -98,10 +98,10 @@ async def serve(tmp_path: Path, provider: str) -> AsyncIterator[Start]:
     started: list[tuple[Served, asyncio.Task[None]]] = []
     (tmp_path / "straight.py").write_text(PLUGIN)
 
-    async def start(*, workers: int = 1, more: str = "") -> Served:
+    async def start(*, workers: int = 1, more: str = "", below: str = "") -> Served:
         config = tmp_path / "relay.yaml"
         port, operators = free_port(), free_port()
-        config.write_text(text(port, operators, workers, provider, more))
+        config.write_text(text(port, operators, workers, provider, more) + below)
         process = await asyncio.create_subprocess_exec(
             str(Path(sys.executable).with_name("relay")),
             "serve",
