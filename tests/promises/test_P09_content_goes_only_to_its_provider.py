@@ -63,7 +63,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
             "models": {**models, "decoy-only": [{"provider": "decoy"}]},
         }
         configuration = shipped(routing=routing)
-        key = await make_key(folder, configuration)
+        key = make_key(folder, configuration)
         relay = await stack.enter_async_context(deployed(folder, configuration))
         relay.key = key
         yield House(relay, taps, calls, f"http://127.0.0.1:{port}")

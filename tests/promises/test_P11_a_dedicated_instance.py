@@ -36,7 +36,7 @@ async def dedicated(
     folder: Path = tmp_path_factory.mktemp(request.param)
     async with AsyncExitStack() as stack:
         configuration = _only(parts, provided)
-        key = await make_key(folder, configuration) if "auth" in parts else "any"
+        key = make_key(folder, configuration) if "auth" in parts else "any"
         witness = f"{Path(__file__).with_name('witness.py')}:Witness"
         configuration["plugins"].append({"witness": {"use": witness}})
         relay = await stack.enter_async_context(deployed(folder, configuration))

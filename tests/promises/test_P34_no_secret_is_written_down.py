@@ -83,7 +83,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for name, value in environment.items():
             patch.setenv(name, value)
-        key = kept["client's key"] = await make_key(folder, configuration)
+        key = kept["client's key"] = make_key(folder, configuration)
         relay = await stack.enter_async_context(deployed(folder, configuration))
         relay.key = key
         yield House(relay, kept)

@@ -67,7 +67,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
 @asynccontextmanager
 async def _started(folder: Path, configuration: Configuration) -> AsyncIterator[Deployed]:
     folder.mkdir()
-    key = await make_key(folder, configuration)
+    key = make_key(folder, configuration, _SECRETS["RELAY_KEYS"])
     async with deployed(folder, configuration) as relay:
         relay.key = key
         yield relay

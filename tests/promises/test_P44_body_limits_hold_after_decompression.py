@@ -77,7 +77,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         tap = await stack.enter_async_context(Tap("provider", port))
         providers = {dialect: provider(tap.url(dialect), dialect) for dialect in MODELS}
         configuration = shipped(routing={"providers": providers}, limits={"upload_bytes": f"{_UPLOAD // MIB}MiB"})
-        key = await make_key(folder, configuration)
+        key = make_key(folder, configuration)
         relay = await stack.enter_async_context(deployed(folder, configuration))
         relay.key = key
         yield House(relay, tap, f"http://127.0.0.1:{port}")

@@ -55,7 +55,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         providers["moving"] = provider(moving.url, "openai")
         models = {"moved": [{"provider": "moving", "retry": {"tries": 1}}], "unused": [{"provider": "unused"}]}
         configuration = shipped(routing={"providers": providers, "models": models})
-        key = await make_key(folder, configuration)
+        key = make_key(folder, configuration)
         configuration["plugins"].append({"witness": {"use": str(Path(__file__).with_name("witness.py")) + ":Witness"}})
         relay = await stack.enter_async_context(deployed(folder, configuration))
         relay.key = key
