@@ -14,7 +14,7 @@ from relay.errors import RelayError
 from relay.ports import Connection, DatabaseUnavailable, Finding, Row
 from relay.storage.listening import Listening
 from relay.storage.partitions import Partitions
-from relay.storage.statements import UNAVAILABLE, Statements, told
+from relay.storage.statements import UNAVAILABLE, Statements, connect, told
 from relay.values.clock import monotonic
 
 STATEMENT_S = 5.0
@@ -170,8 +170,8 @@ class Database:
         """For the pool. A connection that cannot be made is what "away" means: one that breaks may be alone in that."""
         try:
             return await self._connected(self._url, is_pooled=self._is_pooled, **settings)
-        except UNAVAILABLE as error:
-            self._becomes(f"the database cannot be reached: {type(error).__name__}")
+        except DatabaseUnavailable as error:
+            self._becomes(str(error))
             raise
 
     async def _connect_directly(self) -> Any:
@@ -191,7 +191,7 @@ class Database:
                     "client_connection_check_interval": "1000",
                 }
             }
-        return await asyncpg.connect(
+        return await connect(
             url, timeout=self._connect_s, command_timeout=self._statement_s + _SLACK_S, **more, **settings
         )
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import asyncpg
 
+from relay.ports import DatabaseUnavailable
+
 _ALIVE_S = 2.0
 _AGAIN_S = 0.2
 Heard = Callable[[str | None], None]
@@ -61,7 +63,7 @@ class Listening:
         while True:
             try:
                 await self._follow(await self._connect())
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (DatabaseUnavailable, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 self._log("listening_lost", error=type(error).__name__)
             await asyncio.sleep(_AGAIN_S)
 

@@ -25,7 +25,7 @@ import asyncpg
 from relay.errors import RelayError
 from relay.plugin import Plugin
 from relay.ports import DatabaseUnavailable
-from relay.storage.statements import UNAVAILABLE, quoted, told
+from relay.storage.statements import UNAVAILABLE, connect, quoted, told
 
 CORE = "relay"
 """The core's own schema; its migrations lie in `relay/migrations`."""
@@ -167,8 +167,7 @@ async def _connected(url: str) -> AsyncIterator[Any]:
     # No time box for statements: an index over a large table takes its time. Waits for locks have one, so that a
     # migration that has to wait does not make everybody else wait behind it.
     settings = {"application_name": "relay migrate", "lock_timeout": _LOCK_S}
-    with told():
-        connection = await asyncpg.connect(url, timeout=10, server_settings=settings)
+    connection = await connect(url, timeout=10, server_settings=settings)
     try:
         yield connection
     finally:

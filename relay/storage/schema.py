@@ -15,7 +15,7 @@ _LIVE = """
 """
 
 
-async def differences(database: Statements, plugins: Iterable[Plugin]) -> list[str]:
+async def differences(database: Statements, plugins: Iterable[Plugin | type[Plugin]]) -> list[str]:
     """What is declared and not there, and what is there and not declared, in words; in alphabetical order.
 
     Parts of a partitioned table are the table. Views are none: what they show is declared where it is stored.

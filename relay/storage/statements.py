@@ -33,6 +33,21 @@ def told(connection: Any = None) -> Iterator[None]:
         raise DatabaseUnavailable(f"the database did not answer: {type(error).__name__}") from error
 
 
+async def connect(url: str, **settings: Any) -> Any:
+    """A connection of asyncpg's. :raises DatabaseUnavailable: with the server's words where it refuses; never with the address."""
+    with told():
+        try:
+            return await asyncpg.connect(url, **settings)
+        except ValueError:
+            raise DatabaseUnavailable(
+                "the database's address cannot be read: expected postgresql://user:password@host:port/name"
+            ) from None
+        except asyncpg.PostgresError as error:
+            if isinstance(error, UNAVAILABLE):
+                raise
+            raise DatabaseUnavailable(f"the database refuses the connection: {error}") from error
+
+
 def _is_open(connection: Any) -> bool:
     try:
         return connection is not None and not connection.is_closed()

@@ -7,17 +7,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
 
 from relay.ports import DatabaseUnavailable
 from relay.storage.database import Database, TransactionBroken
-
-
-class Told(list[tuple[str, dict[str, Any]]]):
-    def __call__(self, event: str, /, **fields: object) -> None:
-        self.append((event, fields))
+from tests.core.storage.conftest import Told
 
 
 async def until(is_so: Any, seconds: float = 10) -> None:
@@ -184,7 +181,8 @@ class Gate:
 
 @pytest.fixture
 async def gate(database_url: str) -> AsyncIterator[tuple[Gate, str]]:
-    folder, _, name = database_url.partition("host=")[2], "", database_url.split("/")[3].split("?")[0]
+    parts = urlsplit(database_url)
+    folder, name = parse_qs(parts.query)["host"][0], parts.path.removeprefix("/")
     gate = Gate(f"{folder}/.s.PGSQL.5432")
     await gate.open()
     yield gate, f"postgresql://relay@127.0.0.1:{gate.port}/{name}?sslmode=disable"
@@ -211,7 +209,7 @@ async def test_while_the_database_is_away_calls_fail_at_once_and_it_recovers_by_
         await until(lambda: not database.is_away)
 
         assert took_s < 0.5
-        assert (False, "the database cannot be reached: ConnectionRefusedError") == (finding.ok, finding.message)
+        assert (False, "the database did not answer: ConnectionRefusedError") == (finding.ok, finding.message)
         assert 1 == await database.fetchval("select 1")
         assert database.finding().ok
     assert ["database_away", "database_reached"] == [event for event, _ in log]
@@ -252,6 +250,32 @@ async def test_an_address_where_nothing_is_fails_the_start(gate: tuple[Gate, str
     with pytest.raises(DatabaseUnavailable, match="ConnectionRefusedError"):
         async with Database(url, log=Told()):
             pass
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        (
+            "postgresql://relay@127.0.0.1:{port}/nothing?sslmode=disable",
+            'refuses the connection: database "nothing" does not exist',
+        ),
+        ("postgresql://nobody:hunter2@127.0.0.1:{port}/postgres?sslmode=disable", 'role "nobody" does not exist'),
+        (
+            "postgresql://relay:hunter2@127.0.0.1:x{port}/",
+            "address cannot be read: expected postgresql://user:password@host",
+        ),
+    ],
+)
+async def test_an_address_that_is_wrong_is_told_in_words_and_never_shown(
+    gate: tuple[Gate, str], address: str, words: str
+) -> None:
+    log = Told()
+
+    with pytest.raises(DatabaseUnavailable, match=words) as told:
+        async with Database(address.format(port=gate[0].port), log=log):
+            pass
+
+    assert "hunter2" not in f"{told.value}{log}"
 
 
 # Being told
