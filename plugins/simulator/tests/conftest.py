@@ -1,4 +1,8 @@
-"""The provider on a real socket, and the official clients pointed at it."""
+"""The provider on a real socket, and the official clients pointed at it.
+
+The clients have their own types, so that what is asked of them is checked. Where they declare an answer as a union of
+everything it may be, a test that has asked for one of these reads it as `Any`: what is there is what it asserts.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +80,7 @@ async def anthropic_client(simulator: Running) -> AsyncIterator[anthropic.AsyncA
 
 
 @pytest.fixture
-async def gemini_client(simulator: Running) -> AsyncIterator[Any]:
+async def gemini_client(simulator: Running) -> AsyncIterator[genai.client.AsyncClient]:
     client = genai.Client(api_key=KEY, http_options={"base_url": f"{simulator.url}/gemini"})
     yield client.aio
     await client.aio.aclose()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
+import openai
 import pytest
+from openai.types.chat import ChatCompletionFunctionToolParam
 from pydantic import BaseModel
 
-WEATHER = {
+from plugins.simulator.tests.conftest import Running
+
+WEATHER: ChatCompletionFunctionToolParam = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -17,8 +22,10 @@ WEATHER = {
 }
 
 
-async def test_the_same_question_has_the_same_answer(openai_client):
-    one = await openai_client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hello"}])
+async def test_the_same_question_has_the_same_answer(openai_client: openai.AsyncOpenAI) -> None:
+    one: Any = await openai_client.chat.completions.create(
+        model="gpt-4o", messages=[{"role": "user", "content": "Hello"}]
+    )
     two = await openai_client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hello"}])
 
     assert one.choices[0].message.content == two.choices[0].message.content
@@ -27,8 +34,8 @@ async def test_the_same_question_has_the_same_answer(openai_client):
     assert one._request_id.startswith("req_")
 
 
-async def test_usage_is_four_bytes_a_token(openai_client):
-    answer = await openai_client.chat.completions.create(
+async def test_usage_is_four_bytes_a_token(openai_client: openai.AsyncOpenAI) -> None:
+    answer: Any = await openai_client.chat.completions.create(
         model="gpt-4o", messages=[{"role": "user", "content": "[[sim cached=100 reasoning=50 say=12345678]]"}]
     )
 
@@ -38,8 +45,8 @@ async def test_usage_is_four_bytes_a_token(openai_client):
     assert 163 == answer.usage.total_tokens
 
 
-async def test_a_stream_tells_what_the_whole_answer_says(openai_client):
-    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Grüße, 世界"}]}
+async def test_a_stream_tells_what_the_whole_answer_says(openai_client: openai.AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Grüße, 世界"}]}
     whole = await openai_client.chat.completions.create(**asked)
 
     stream = await openai_client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True})
@@ -53,7 +60,7 @@ async def test_a_stream_tells_what_the_whole_answer_says(openai_client):
     assert [] == chunks[-1].choices
 
 
-async def test_usage_is_streamed_only_when_asked_for(openai_client):
+async def test_usage_is_streamed_only_when_asked_for(openai_client: openai.AsyncOpenAI) -> None:
     stream = await openai_client.chat.completions.create(
         model="gpt-4o", messages=[{"role": "user", "content": "Hello"}], stream=True
     )
@@ -61,8 +68,8 @@ async def test_usage_is_streamed_only_when_asked_for(openai_client):
     assert [None] == list({chunk.usage async for chunk in stream})
 
 
-async def test_each_choice_has_its_own_words_and_index(openai_client):
-    asked = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "n": 3}
+async def test_each_choice_has_its_own_words_and_index(openai_client: openai.AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "n": 3}
     answer = await openai_client.chat.completions.create(**asked)
     told = ["", "", ""]
 
@@ -74,8 +81,9 @@ async def test_each_choice_has_its_own_words_and_index(openai_client):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_tool_is_called_and_its_result_answered(openai_client, stream):
-    messages = [{"role": "user", "content": "The weather in Bern? [[sim tool=get_weather]]"}]
+async def test_a_tool_is_called_and_its_result_answered(openai_client: openai.AsyncOpenAI, stream: bool) -> None:
+    messages: list[Any] = [{"role": "user", "content": "The weather in Bern? [[sim tool=get_weather]]"}]
+    answer: Any
 
     if stream:
         async with openai_client.chat.completions.stream(model="gpt-4o", messages=messages, tools=[WEATHER]) as events:
@@ -101,10 +109,13 @@ async def test_a_tool_is_called_and_its_result_answered(openai_client, stream):
         ({"type": "function", "function": {"name": "other"}}, "other"),
     ],
 )
-async def test_the_tool_choice_is_obeyed(openai_client, choice, called):
-    other = {"type": "function", "function": {"name": "other", "parameters": {"type": "object"}}}
+async def test_the_tool_choice_is_obeyed(openai_client: openai.AsyncOpenAI, choice: Any, called: str | None) -> None:
+    other: ChatCompletionFunctionToolParam = {
+        "type": "function",
+        "function": {"name": "other", "parameters": {"type": "object"}},
+    }
 
-    answer = await openai_client.chat.completions.create(
+    answer: Any = await openai_client.chat.completions.create(
         model="gpt-4o", messages=[{"role": "user", "content": "Hello"}], tools=[WEATHER, other], tool_choice=choice
     )
 
@@ -118,7 +129,7 @@ class Person(BaseModel):
     tags: list[str]
 
 
-async def test_a_structured_answer_fits_its_schema(openai_client):
+async def test_a_structured_answer_fits_its_schema(openai_client: openai.AsyncOpenAI) -> None:
     answer = await openai_client.chat.completions.parse(
         model="gpt-4o", messages=[{"role": "user", "content": "Ada"}], response_format=Person
     )
@@ -126,7 +137,7 @@ async def test_a_structured_answer_fits_its_schema(openai_client):
     assert Person(name="Ada", age=7, tags=["Ada"]) == answer.choices[0].message.parsed
 
 
-async def test_a_refusal_is_a_refusal(openai_client):
+async def test_a_refusal_is_a_refusal(openai_client: openai.AsyncOpenAI) -> None:
     answer = await openai_client.chat.completions.create(
         model="gpt-4o", messages=[{"role": "user", "content": "[[sim refuse]]"}]
     )
@@ -134,10 +145,10 @@ async def test_a_refusal_is_a_refusal(openai_client):
     assert (None, "I cannot help with that.") == (answer.choices[0].message.content, answer.choices[0].message.refusal)
 
 
-async def test_an_answer_ends_at_its_most_tokens_and_at_a_stop_sequence(openai_client):
-    messages = [{"role": "user", "content": "[[sim say=one two three four]]"}]
+async def test_an_answer_ends_at_its_most_tokens_and_at_a_stop_sequence(openai_client: openai.AsyncOpenAI) -> None:
+    messages: list[Any] = [{"role": "user", "content": "[[sim say=one two three four]]"}]
 
-    short = await openai_client.chat.completions.create(model="gpt-4o", messages=messages, max_completion_tokens=2)
+    short: Any = await openai_client.chat.completions.create(model="gpt-4o", messages=messages, max_completion_tokens=2)
     stopped = await openai_client.chat.completions.create(model="gpt-4o", messages=messages, stop=["three"])
 
     assert ("one two ", "length", 2) == (
@@ -146,8 +157,8 @@ async def test_an_answer_ends_at_its_most_tokens_and_at_a_stop_sequence(openai_c
     assert ("one two ", "stop") == (stopped.choices[0].message.content, stopped.choices[0].finish_reason)
 
 
-async def test_completions_answer_each_prompt(openai_client):
-    asked = {"model": "gpt-3.5-turbo-instruct", "prompt": ["[[sim say=one two]]", "b"]}
+async def test_completions_answer_each_prompt(openai_client: openai.AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {"model": "gpt-3.5-turbo-instruct", "prompt": ["[[sim say=one two]]", "b"]}
     answer = await openai_client.completions.create(**asked)
     told = ["", ""]
 
@@ -158,8 +169,8 @@ async def test_completions_answer_each_prompt(openai_client):
     assert "one two" == told[0]
 
 
-async def test_embeddings_are_unit_vectors_in_every_form(openai_client):
-    asked = {"model": "text-embedding-3-small", "input": ["a", "b"], "dimensions": 64}
+async def test_embeddings_are_unit_vectors_in_every_form(openai_client: openai.AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {"model": "text-embedding-3-small", "input": ["a", "b"], "dimensions": 64}
 
     packed = await openai_client.embeddings.create(**asked)
     plain = await openai_client.embeddings.create(**asked, encoding_format="float")
@@ -172,15 +183,15 @@ async def test_embeddings_are_unit_vectors_in_every_form(openai_client):
     assert (4, 1536) == (numbers.usage.prompt_tokens, len(numbers.data[0].embedding))
 
 
-async def test_moderations_flag_what_they_should(openai_client):
+async def test_moderations_flag_what_they_should(openai_client: openai.AsyncOpenAI) -> None:
     answer = await openai_client.moderations.create(input=["flowers", "violence"])
 
     assert [False, True] == [result.flagged for result in answer.results]
     assert answer.results[1].categories.violence
 
 
-async def test_rerank_puts_the_nearest_first(simulator):
-    asked = {
+async def test_rerank_puts_the_nearest_first(simulator: Running) -> None:
+    asked: dict[str, Any] = {
         "model": "rerank-v3.5",
         "query": "red fox",
         "documents": ["a blue whale", "a red fox", "red paint"],
@@ -194,7 +205,7 @@ async def test_rerank_puts_the_nearest_first(simulator):
     assert 10 == answer["usage"]["total_tokens"]
 
 
-async def test_models_are_listed_and_any_name_is_one(openai_client):
+async def test_models_are_listed_and_any_name_is_one(openai_client: openai.AsyncOpenAI) -> None:
     names = [model.id async for model in await openai_client.models.list()]
 
     assert "gpt-4o" in names

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from typing import Any
 
 import aiohttp
 import anthropic
 import openai
 import pytest
 
+from plugins.simulator.tests.conftest import Running
 
-def chat(text):
+
+def chat(text: str) -> dict[str, Any]:
     return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}]}
 
 
@@ -28,12 +31,14 @@ def chat(text):
         (503, openai.InternalServerError),
     ],
 )
-async def test_each_status_is_openais_right_exception(openai_client, status, error):
+async def test_each_status_is_openais_right_exception(
+    openai_client: openai.AsyncOpenAI, status: int, error: type[openai.APIStatusError]
+) -> None:
     with pytest.raises(error) as refused:
         await openai_client.chat.completions.create(**chat(f"[[sim status={status} retry_after=2]]"))
 
     assert "2" == refused.value.response.headers["retry-after"]
-    assert refused.value.request_id.startswith("req_")
+    assert (refused.value.request_id or "").startswith("req_")
 
 
 @pytest.mark.parametrize(
@@ -47,16 +52,19 @@ async def test_each_status_is_openais_right_exception(openai_client, status, err
         (529, anthropic.OverloadedError, "overloaded_error"),
     ],
 )
-async def test_each_status_is_anthropics_right_exception(anthropic_client, status, error, kind):
-    messages = [{"role": "user", "content": f"[[sim status={status}]]"}]
+async def test_each_status_is_anthropics_right_exception(
+    anthropic_client: anthropic.AsyncAnthropic, status: int, error: type[anthropic.APIStatusError], kind: str
+) -> None:
+    messages: list[Any] = [{"role": "user", "content": f"[[sim status={status}]]"}]
 
     with pytest.raises(error) as refused:
         await anthropic_client.messages.create(model="claude-sonnet-4-6", max_tokens=10, messages=messages)
 
-    assert kind == refused.value.body["error"]["type"]
+    told: Any = refused.value.body
+    assert kind == told["error"]["type"]
 
 
-async def test_a_wrong_key_is_refused_in_the_dialects_own_way(simulator):
+async def test_a_wrong_key_is_refused_in_the_dialects_own_way(simulator: Running) -> None:
     async with simulator.http.post(f"{simulator.url}/openai/v1/chat/completions", json=chat("Hello")) as response:
         missing = (response.status, (await response.json())["error"]["code"])
     headers = {"Authorization": "Bearer wrong"}
@@ -68,7 +76,7 @@ async def test_a_wrong_key_is_refused_in_the_dialects_own_way(simulator):
     assert ((401, None), (401, "invalid_api_key")) == (missing, wrong)
 
 
-async def test_a_stream_is_cut_after_exactly_so_many_events(simulator):
+async def test_a_stream_is_cut_after_exactly_so_many_events(simulator: Running) -> None:
     received = b""
 
     with pytest.raises(aiohttp.ClientPayloadError):
@@ -81,7 +89,7 @@ async def test_a_stream_is_cut_after_exactly_so_many_events(simulator):
     assert (1, 0, 3) == (model["cut"], model["completed"], model["events"])
 
 
-async def test_a_whole_answer_is_cut_half_way_or_before_its_head(simulator):
+async def test_a_whole_answer_is_cut_half_way_or_before_its_head(simulator: Running) -> None:
     with pytest.raises(aiohttp.ClientPayloadError):
         async with simulator.chat("[[sim cut=1]]") as response:
             await response.read()
@@ -91,7 +99,7 @@ async def test_a_whole_answer_is_cut_half_way_or_before_its_head(simulator):
     assert 2 == (await simulator.model("openai", "gpt-4o"))["cut"]
 
 
-async def test_an_error_comes_inside_a_stream(openai_client, simulator):
+async def test_an_error_comes_inside_a_stream(openai_client: openai.AsyncOpenAI, simulator: Running) -> None:
     stream = await openai_client.chat.completions.create(**chat("[[sim error_in_stream=2]]"), stream=True)
     got = []
 
@@ -103,8 +111,8 @@ async def test_an_error_comes_inside_a_stream(openai_client, simulator):
     assert 1 == (await simulator.model("openai", "gpt-4o"))["failed"]
 
 
-async def test_an_error_comes_inside_anthropics_stream(anthropic_client):
-    messages = [{"role": "user", "content": "[[sim error_in_stream=4]]"}]
+async def test_an_error_comes_inside_anthropics_stream(anthropic_client: anthropic.AsyncAnthropic) -> None:
+    messages: list[Any] = [{"role": "user", "content": "[[sim error_in_stream=4]]"}]
 
     with pytest.raises(anthropic.APIStatusError) as failed:
         async with anthropic_client.messages.stream(
@@ -112,15 +120,16 @@ async def test_an_error_comes_inside_anthropics_stream(anthropic_client):
         ) as stream:
             await stream.get_final_message()
 
-    assert "api_error" == failed.value.body["error"]["type"]
+    told: Any = failed.value.body
+    assert "api_error" == told["error"]["type"]
 
 
-async def test_an_error_comes_inside_a_whole_answer(simulator):
+async def test_an_error_comes_inside_a_whole_answer(simulator: Running) -> None:
     async with simulator.chat("[[sim error_in_stream=0]]") as response:
         assert (200, "server_error") == (response.status, (await response.json())["error"]["code"])
 
 
-async def test_garbage_is_not_json(simulator):
+async def test_garbage_is_not_json(simulator: Running) -> None:
     async with simulator.chat("[[sim garbage]]") as response:
         whole = await response.read()
     async with simulator.chat("[[sim garbage=1]]", stream=True) as response:
@@ -133,7 +142,7 @@ async def test_garbage_is_not_json(simulator):
 
 
 @pytest.mark.parametrize("text", ["[[sim silent]]", "[[sim silent=2]]"])
-async def test_silence_lasts_until_the_client_leaves_and_counts_as_cut(simulator, text):
+async def test_silence_lasts_until_the_client_leaves_and_counts_as_cut(simulator: Running, text: str) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2), simulator.chat(text, stream=True) as response:
             await response.read()
@@ -142,7 +151,7 @@ async def test_silence_lasts_until_the_client_leaves_and_counts_as_cut(simulator
     assert 1 == (await simulator.model("openai", "gpt-4o"))["cut"]
 
 
-async def test_delay_and_pace_take_their_time(simulator):
+async def test_delay_and_pace_take_their_time(simulator: Running) -> None:
     before = time.monotonic()
     async with simulator.chat("[[sim delay=100ms pace=10ms events=10]]", stream=True) as response:
         head = time.monotonic() - before
@@ -153,8 +162,8 @@ async def test_delay_and_pace_take_their_time(simulator):
     assert 0.2 <= whole
 
 
-async def test_the_usage_is_missing_or_false_on_request(simulator):
-    async def usage(text):
+async def test_the_usage_is_missing_or_false_on_request(simulator: Running) -> None:
+    async def usage(text: str) -> Any:
         async with simulator.chat(text) as response:
             return (await response.json()).get("usage")
 
@@ -166,7 +175,7 @@ async def test_the_usage_is_missing_or_false_on_request(simulator):
     assert mismatch["total_tokens"] == mismatch["prompt_tokens"] + mismatch["completion_tokens"] + 7
 
 
-async def test_faults_can_pass(simulator):
+async def test_faults_can_pass(simulator: Running) -> None:
     statuses = []
 
     for _ in range(3):
@@ -178,7 +187,7 @@ async def test_faults_can_pass(simulator):
     assert [503, 503, 200, 503] == statuses
 
 
-async def test_a_model_name_and_a_header_steer_as_well(simulator):
+async def test_a_model_name_and_a_header_steer_as_well(simulator: Running) -> None:
     async with simulator.chat("Hello", model="sim-status-418") as response:
         by_name = response.status
     headers = {"Authorization": "Bearer sim-key", "x-simulator-status": "409"}
@@ -203,7 +212,7 @@ async def test_a_model_name_and_a_header_steer_as_well(simulator):
         b'{"model": "m", "messages": [{}]}',
     ],
 )
-async def test_a_bad_body_is_a_400(simulator, body):
+async def test_a_bad_body_is_a_400(simulator: Running, body: bytes) -> None:
     headers = {"Authorization": "Bearer sim-key", "Content-Type": "application/json"}
 
     async with simulator.http.post(
@@ -214,7 +223,7 @@ async def test_a_bad_body_is_a_400(simulator, body):
     assert (400, "invalid_request_error") == (response.status, answer["error"]["type"])
 
 
-async def settled(simulator):
+async def settled(simulator: Running) -> None:
     """Wait until no request is open any more."""
     while (await simulator.tally())["total"]["open"]:
         await asyncio.sleep(0.01)

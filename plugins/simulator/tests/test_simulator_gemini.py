@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from google import genai
 from google.genai import types
+
+from plugins.simulator.tests.conftest import Running
 
 CITY = types.Schema(type="OBJECT", properties={"city": types.Schema(type="STRING")}, required=["city"])
 WEATHER = types.Tool(function_declarations=[types.FunctionDeclaration(name="get_weather", parameters=CITY)])
@@ -17,8 +20,8 @@ pytestmark = pytest.mark.filterwarnings(
 )  # the client's own
 
 
-async def test_content_is_generated_with_its_usage(gemini_client):
-    answer = await gemini_client.models.generate_content(
+async def test_content_is_generated_with_its_usage(gemini_client: genai.client.AsyncClient) -> None:
+    answer: Any = await gemini_client.models.generate_content(
         model=MODEL, contents="[[sim cached=100 reasoning=50 say=12345678]]"
     )
 
@@ -33,10 +36,10 @@ async def test_content_is_generated_with_its_usage(gemini_client):
     )
 
 
-async def test_a_stream_tells_what_the_whole_answer_says(gemini_client):
+async def test_a_stream_tells_what_the_whole_answer_says(gemini_client: genai.client.AsyncClient) -> None:
     whole = await gemini_client.models.generate_content(model=MODEL, contents="Grüße, 世界")
 
-    chunks = [
+    chunks: list[Any] = [
         chunk async for chunk in await gemini_client.models.generate_content_stream(model=MODEL, contents="Grüße, 世界")
     ]
 
@@ -46,7 +49,7 @@ async def test_a_stream_tells_what_the_whole_answer_says(gemini_client):
     assert all(chunk.usage_metadata for chunk in chunks)
 
 
-async def test_without_sse_a_stream_is_one_json_array(simulator):
+async def test_without_sse_a_stream_is_one_json_array(simulator: Running) -> None:
     asked = {"contents": [{"parts": [{"text": "Hello"}]}]}
 
     async with simulator.post(f"/gemini/v1beta/models/{MODEL}:streamGenerateContent", asked) as response:
@@ -59,12 +62,12 @@ async def test_without_sse_a_stream_is_one_json_array(simulator):
     assert len(chunks) > 2
 
 
-async def test_a_tool_is_called_and_its_result_answered(gemini_client):
+async def test_a_tool_is_called_and_its_result_answered(gemini_client: genai.client.AsyncClient) -> None:
     config = types.GenerateContentConfig(
         tools=[WEATHER], automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True)
     )
     asked = types.Content(role="user", parts=[types.Part(text="Bern [[sim tool=get_weather reasoning=5]]")])
-    first = await gemini_client.models.generate_content(model=MODEL, contents=[asked], config=config)
+    first: Any = await gemini_client.models.generate_content(model=MODEL, contents=[asked], config=config)
     result = types.Part.from_function_response(name="get_weather", response={"sky": "blue"})
     turns = [asked, first.candidates[0].content, types.Content(role="user", parts=[result])]
 
@@ -76,39 +79,39 @@ async def test_a_tool_is_called_and_its_result_answered(gemini_client):
     assert not after.function_calls
 
 
-async def test_thoughts_are_shown_when_they_are_asked_for(gemini_client):
+async def test_thoughts_are_shown_when_they_are_asked_for(gemini_client: genai.client.AsyncClient) -> None:
     config = types.GenerateContentConfig(
         thinking_config=types.ThinkingConfig(include_thoughts=True, thinking_budget=1024)
     )
 
-    answer = await gemini_client.models.generate_content(model=MODEL, contents="Hello", config=config)
+    answer: Any = await gemini_client.models.generate_content(model=MODEL, contents="Hello", config=config)
 
     assert [True, None] == [part.thought for part in answer.candidates[0].content.parts]
     assert 16 == answer.usage_metadata.thoughts_token_count
 
 
-async def test_a_structured_answer_fits_its_schema(gemini_client):
+async def test_a_structured_answer_fits_its_schema(gemini_client: genai.client.AsyncClient) -> None:
     config = types.GenerateContentConfig(response_mime_type="application/json", response_schema=CITY)
 
-    answer = await gemini_client.models.generate_content(model=MODEL, contents="Bern", config=config)
+    answer: Any = await gemini_client.models.generate_content(model=MODEL, contents="Bern", config=config)
 
     assert {"city": "Bern"} == json.loads(answer.text)
 
 
-async def test_candidates_are_counted_and_a_refusal_has_no_words(gemini_client):
+async def test_candidates_are_counted_and_a_refusal_has_no_words(gemini_client: genai.client.AsyncClient) -> None:
     config = types.GenerateContentConfig(candidate_count=2, system_instruction="Be brief.")
 
-    two = await gemini_client.models.generate_content(model=MODEL, contents="Hello", config=config)
-    refused = await gemini_client.models.generate_content(model=MODEL, contents="[[sim refuse]]")
+    two: Any = await gemini_client.models.generate_content(model=MODEL, contents="Hello", config=config)
+    refused: Any = await gemini_client.models.generate_content(model=MODEL, contents="[[sim refuse]]")
 
     assert [None, 1] == [candidate.index or None for candidate in two.candidates]
     assert ("SAFETY", None) == (refused.candidates[0].finish_reason, refused.text)
 
 
-async def test_tokens_are_counted_and_texts_embedded(gemini_client):
+async def test_tokens_are_counted_and_texts_embedded(gemini_client: genai.client.AsyncClient) -> None:
     counted = await gemini_client.models.count_tokens(model=MODEL, contents="12345")
     config = types.EmbedContentConfig(output_dimensionality=32)
-    embedded = await gemini_client.models.embed_content(
+    embedded: Any = await gemini_client.models.embed_content(
         model="gemini-embedding-001", contents=["a", "b"], config=config
     )
 
@@ -117,7 +120,7 @@ async def test_tokens_are_counted_and_texts_embedded(gemini_client):
     assert embedded.embeddings[0].values != embedded.embeddings[1].values
 
 
-async def test_one_text_is_embedded(simulator):
+async def test_one_text_is_embedded(simulator: Running) -> None:
     asked = {"content": {"parts": [{"text": "a"}]}, "output_dimensionality": 8}
 
     async with simulator.post("/gemini/v1beta/models/gemini-embedding-001:embedContent", asked) as response:
@@ -127,7 +130,7 @@ async def test_one_text_is_embedded(simulator):
     assert 1 == answer["usageMetadata"]["totalTokenCount"]
 
 
-async def test_models_are_listed(gemini_client):
+async def test_models_are_listed(gemini_client: genai.client.AsyncClient) -> None:
     names = [model.name async for model in await gemini_client.models.list(config={"page_size": 2})]
 
     assert f"models/{MODEL}" in names
@@ -135,7 +138,7 @@ async def test_models_are_listed(gemini_client):
     assert "models/any-name" == (await gemini_client.models.get(model="any-name")).name
 
 
-async def test_a_wrong_key_is_a_bad_request_as_at_google(simulator):
+async def test_a_wrong_key_is_a_bad_request_as_at_google(simulator: Running) -> None:
     client = genai.Client(api_key="wrong", http_options={"base_url": f"{simulator.url}/gemini"})
 
     with pytest.raises(genai.errors.ClientError) as refused:
@@ -146,7 +149,7 @@ async def test_a_wrong_key_is_a_bad_request_as_at_google(simulator):
     assert (400, "INVALID_ARGUMENT") == (refused.value.code, refused.value.status)
 
 
-async def test_an_error_names_its_status_and_its_delay(simulator):
+async def test_an_error_names_its_status_and_its_delay(simulator: Running) -> None:
     asked = {"contents": [{"parts": [{"text": "[[sim status=429 retry_after=1.5]]"}]}]}
 
     async with simulator.post(f"/gemini/v1beta/models/{MODEL}:generateContent", asked) as response:

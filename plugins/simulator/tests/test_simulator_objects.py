@@ -8,9 +8,12 @@ import json
 import struct
 import wave
 import zlib
+from typing import Any
 
 import openai
 import pytest
+
+from plugins.simulator.tests.conftest import Running
 
 
 def colour_of(png: bytes) -> tuple[int, bytes]:
@@ -26,7 +29,7 @@ def colour_of(png: bytes) -> tuple[int, bytes]:
     return struct.unpack(">I", blocks[b"IHDR"][:4])[0], zlib.decompress(blocks[b"IDAT"])
 
 
-async def test_a_file_comes_back_byte_for_byte(openai_client):
+async def test_a_file_comes_back_byte_for_byte(openai_client: openai.AsyncOpenAI) -> None:
     data = bytes(range(256)) * 40
 
     file = await openai_client.files.create(file=("a.bin", data), purpose="user_data")
@@ -42,7 +45,7 @@ async def test_a_file_comes_back_byte_for_byte(openai_client):
         await openai_client.files.content(file.id)
 
 
-async def test_a_list_is_cut_into_pages(openai_client):
+async def test_a_list_is_cut_into_pages(openai_client: openai.AsyncOpenAI) -> None:
     for name in "abc":
         await openai_client.files.create(file=(name, b"x"), purpose="user_data")
 
@@ -53,12 +56,12 @@ async def test_a_list_is_cut_into_pages(openai_client):
     assert ["c", "b", "a"] == names
 
 
-async def test_an_upload_puts_its_parts_together(openai_client):
+async def test_an_upload_puts_its_parts_together(openai_client: openai.AsyncOpenAI) -> None:
     upload = await openai_client.uploads.create(bytes=5, filename="a", mime_type="text/plain", purpose="assistants")
     one = await openai_client.uploads.parts.create(upload.id, data=b"abc")
     two = await openai_client.uploads.parts.create(upload.id, data=b"de")
 
-    done = await openai_client.uploads.complete(upload.id, part_ids=[two.id, one.id])
+    done: Any = await openai_client.uploads.complete(upload.id, part_ids=[two.id, one.id])
 
     assert "completed" == done.status
     assert b"deabc" == (await openai_client.files.content(done.file.id)).read()
@@ -66,7 +69,9 @@ async def test_an_upload_puts_its_parts_together(openai_client):
         await openai_client.uploads.cancel(upload.id)
 
 
-async def test_a_batch_answers_its_lines_and_counts_them_once(openai_client, simulator):
+async def test_a_batch_answers_its_lines_and_counts_them_once(
+    openai_client: openai.AsyncOpenAI, simulator: Running
+) -> None:
     bodies = [
         {"model": "gpt-4o", "messages": [{"role": "user", "content": "[[sim say=abcd]]"}]},
         {"model": "gpt-4o", "messages": [{"role": "user", "content": "[[sim status=400]]"}]},
@@ -82,7 +87,7 @@ async def test_a_batch_answers_its_lines_and_counts_them_once(openai_client, sim
     made = await openai_client.batches.create(
         input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
     )
-    done = await openai_client.batches.retrieve(made.id)
+    done: Any = await openai_client.batches.retrieve(made.id)
     await openai_client.batches.retrieve(made.id)
     answers = [
         json.loads(line) for line in (await openai_client.files.content(done.output_file_id)).read().splitlines()
@@ -97,7 +102,7 @@ async def test_a_batch_answers_its_lines_and_counts_them_once(openai_client, sim
     assert [made.id] == [batch.id async for batch in openai_client.batches.list()]
 
 
-async def test_a_batch_nobody_looked_at_can_be_cancelled(openai_client):
+async def test_a_batch_nobody_looked_at_can_be_cancelled(openai_client: openai.AsyncOpenAI) -> None:
     file = await openai_client.files.create(file=b"{}", purpose="batch")
     made = await openai_client.batches.create(input_file_id=file.id, endpoint="/v1/embeddings", completion_window="24h")
 
@@ -106,11 +111,11 @@ async def test_a_batch_nobody_looked_at_can_be_cancelled(openai_client):
     assert "cancelled" == (await openai_client.batches.retrieve(made.id)).status
 
 
-async def test_pictures_are_valid_and_depend_on_the_prompt(openai_client):
-    made = await openai_client.images.generate(model="gpt-image-1", prompt="a fox", n=2, quality="low")
-    edited = await openai_client.images.edit(model="gpt-image-1", image=b"x", prompt="a hat")
+async def test_pictures_are_valid_and_depend_on_the_prompt(openai_client: openai.AsyncOpenAI) -> None:
+    made: Any = await openai_client.images.generate(model="gpt-image-1", prompt="a fox", n=2, quality="low")
+    edited: Any = await openai_client.images.edit(model="gpt-image-1", image=b"x", prompt="a hat")
     with pytest.warns(DeprecationWarning, match="deprecated"):
-        varied = await openai_client.images.create_variation(image=b"x", model="dall-e-2")
+        varied: Any = await openai_client.images.create_variation(image=b"x", model="dall-e-2")
 
     shown = [base64.b64decode(one.b64_json) for one in (*made.data, *edited.data, *varied.data)]
     assert [8, 8, 8, 8] == [colour_of(one)[0] for one in shown]
@@ -120,7 +125,7 @@ async def test_pictures_are_valid_and_depend_on_the_prompt(openai_client):
     assert None is varied.usage
 
 
-async def test_a_picture_is_streamed(openai_client):
+async def test_a_picture_is_streamed(openai_client: openai.AsyncOpenAI) -> None:
     stream = await openai_client.images.generate(model="gpt-image-1", prompt="a fox", stream=True, partial_images=1)
 
     kinds = [event.type async for event in stream]
@@ -128,7 +133,7 @@ async def test_a_picture_is_streamed(openai_client):
     assert ["image_generation.partial_image", "image_generation.completed"] == kinds
 
 
-async def test_speech_is_a_sound_file(openai_client):
+async def test_speech_is_a_sound_file(openai_client: openai.AsyncOpenAI) -> None:
     spoken = await openai_client.audio.speech.create(model="tts-1", voice="alloy", input="Hello")
 
     with wave.open(io.BytesIO(spoken.read())) as sound:
@@ -140,7 +145,7 @@ async def test_speech_is_a_sound_file(openai_client):
         )
 
 
-async def test_speech_as_events_is_the_same_sound(openai_client, simulator):
+async def test_speech_as_events_is_the_same_sound(openai_client: openai.AsyncOpenAI, simulator: Running) -> None:
     asked = {"model": "gpt-4o-mini-tts", "voice": "alloy", "input": "Hello", "stream_format": "sse"}
     spoken = await openai_client.audio.speech.create(model="tts-1", voice="alloy", input="Hello")
 
@@ -151,8 +156,8 @@ async def test_speech_as_events_is_the_same_sound(openai_client, simulator):
     assert 2 == events[-1]["usage"]["input_tokens"]
 
 
-async def test_a_recording_is_transcribed_in_every_form(openai_client):
-    asked = {"model": "whisper-1", "file": ("a.wav", b"x" * 20_000)}
+async def test_a_recording_is_transcribed_in_every_form(openai_client: openai.AsyncOpenAI) -> None:
+    asked: dict[str, Any] = {"model": "whisper-1", "file": ("a.wav", b"x" * 20_000)}
 
     plain = await openai_client.audio.transcriptions.create(**asked)
     text = await openai_client.audio.transcriptions.create(**asked, response_format="text")
@@ -169,11 +174,11 @@ async def test_a_recording_is_transcribed_in_every_form(openai_client):
     assert "00:00:00,000 --> 00:00:02,000" in subtitles
 
 
-async def test_a_transcript_is_streamed(openai_client):
+async def test_a_transcript_is_streamed(openai_client: openai.AsyncOpenAI) -> None:
     stream = await openai_client.audio.transcriptions.create(
         model="gpt-4o-transcribe", file=("a.wav", b"x"), stream=True
     )
-    events = [event async for event in stream]
+    events: list[Any] = [event async for event in stream]
 
     assert events[-1].text == "".join(event.delta for event in events[:-1])
     assert 10 == events[-1].usage.input_tokens

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any, Literal
 
 import aiohttp
+import openai
 import pytest
+from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from openai.types.realtime import RealtimeFunctionToolParam
+
+from plugins.simulator.tests.conftest import Running
 
 
-async def until(connection, kind):
+async def until(connection: AsyncRealtimeConnection, kind: str) -> list[Any]:
     """The events up to the first of this kind, which is the last one."""
     seen = []
     async for event in connection:
@@ -19,14 +25,16 @@ async def until(connection, kind):
     raise AssertionError(f"the session ended without {kind}")
 
 
-async def say(connection, text, modality="text"):
+async def say(connection: AsyncRealtimeConnection, text: str, modality: Literal["text", "audio"] = "text") -> None:
     await connection.session.update(session={"type": "realtime", "output_modalities": [modality]})
-    content = [{"type": "input_text", "text": text}]
+    content: list[Any] = [{"type": "input_text", "text": text}]
     await connection.conversation.item.create(item={"type": "message", "role": "user", "content": content})
     await connection.response.create()
 
 
-async def test_a_turn_is_told_in_deltas_and_ends_with_usage(openai_client, simulator):
+async def test_a_turn_is_told_in_deltas_and_ends_with_usage(
+    openai_client: openai.AsyncOpenAI, simulator: Running
+) -> None:
     async with openai_client.realtime.connect(model="gpt-realtime") as connection:
         await say(connection, "[[sim say=one two]]")
         events = await until(connection, "response.done")
@@ -41,7 +49,7 @@ async def test_a_turn_is_told_in_deltas_and_ends_with_usage(openai_client, simul
     assert (1, 7) == (one["completed"], one["reported"]["total_tokens"])
 
 
-async def test_each_turn_counts_on_its_own(openai_client, simulator):
+async def test_each_turn_counts_on_its_own(openai_client: openai.AsyncOpenAI, simulator: Running) -> None:
     async with openai_client.realtime.connect(model="gpt-realtime") as connection:
         await say(connection, "[[sim say=abcd]]")
         await until(connection, "response.done")
@@ -53,7 +61,7 @@ async def test_each_turn_counts_on_its_own(openai_client, simulator):
     assert served["input"] > 8
 
 
-async def test_sound_goes_in_and_comes_out(openai_client):
+async def test_sound_goes_in_and_comes_out(openai_client: openai.AsyncOpenAI) -> None:
     async with openai_client.realtime.connect(model="gpt-realtime") as connection:
         await connection.input_audio_buffer.append(audio=base64.b64encode(bytes(9600)).decode())
         await connection.input_audio_buffer.commit()
@@ -71,8 +79,8 @@ async def test_sound_goes_in_and_comes_out(openai_client):
     assert usage.output_tokens == usage.output_token_details.audio_tokens > 0
 
 
-async def test_a_tool_is_called(openai_client):
-    tool = {
+async def test_a_tool_is_called(openai_client: openai.AsyncOpenAI) -> None:
+    tool: RealtimeFunctionToolParam = {
         "type": "function",
         "name": "look",
         "parameters": {"type": "object", "properties": {"at": {"type": "string"}}},
@@ -85,7 +93,7 @@ async def test_a_tool_is_called(openai_client):
     assert {"at": "look"} == json.loads(events[-1].response.output[0].arguments)
 
 
-async def test_a_turn_can_be_cancelled_and_counts_what_was_sent(openai_client):
+async def test_a_turn_can_be_cancelled_and_counts_what_was_sent(openai_client: openai.AsyncOpenAI) -> None:
     async with openai_client.realtime.connect(model="gpt-realtime") as connection:
         await say(connection, "[[sim pace=20ms events=1000 bytes=4000]]")
         await until(connection, "response.output_text.delta")
@@ -106,7 +114,7 @@ async def test_a_turn_can_be_cancelled_and_counts_what_was_sent(openai_client):
         ('{"type": "conversation.item.delete", "item_id": "none"}', "item_not_found"),
     ],
 )
-async def test_a_bad_event_is_an_error_and_the_session_lives(simulator, sent, code):
+async def test_a_bad_event_is_an_error_and_the_session_lives(simulator: Running, sent: str, code: str) -> None:
     headers = {"Authorization": "Bearer sim-key"}
     async with simulator.http.ws_connect(
         f"{simulator.url}/openai/v1/realtime?model=gpt-realtime", headers=headers
@@ -121,7 +129,7 @@ async def test_a_bad_event_is_an_error_and_the_session_lives(simulator, sent, co
     assert "session.updated" == second["type"]
 
 
-async def test_a_browsers_key_is_taken_from_the_subprotocols(simulator):
+async def test_a_browsers_key_is_taken_from_the_subprotocols(simulator: Running) -> None:
     url = f"{simulator.url}/openai/v1/realtime?model=gpt-realtime"
 
     async with simulator.http.ws_connect(url, protocols=("realtime", "openai-insecure-api-key.sim-key")) as socket:
@@ -130,7 +138,7 @@ async def test_a_browsers_key_is_taken_from_the_subprotocols(simulator):
         await simulator.http.ws_connect(url)
 
 
-async def test_a_session_cut_in_a_turn_counts_as_cut(simulator):
+async def test_a_session_cut_in_a_turn_counts_as_cut(simulator: Running) -> None:
     headers = {"Authorization": "Bearer sim-key"}
     async with simulator.http.ws_connect(f"{simulator.url}/openai/v1/realtime?model=r", headers=headers) as socket:
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "[[sim cut=3]]"}]}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import openai
 import pytest
+from openai.types.responses import FunctionToolParam
 
-WEATHER = {
+from plugins.simulator.tests.conftest import Running
+
+WEATHER: FunctionToolParam = {
     "type": "function",
     "name": "get_weather",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
@@ -15,11 +19,11 @@ WEATHER = {
 }
 
 
-async def test_a_response_is_kept_found_and_deleted(openai_client):
+async def test_a_response_is_kept_found_and_deleted(openai_client: openai.AsyncOpenAI) -> None:
     made = await openai_client.responses.create(model="gpt-4o", input="Hello")
 
     found = await openai_client.responses.retrieve(made.id)
-    items = [item async for item in openai_client.responses.input_items.list(made.id)]
+    items: list[Any] = [item async for item in openai_client.responses.input_items.list(made.id)]
     await openai_client.responses.delete(made.id)
 
     assert made == found
@@ -28,7 +32,7 @@ async def test_a_response_is_kept_found_and_deleted(openai_client):
         await openai_client.responses.retrieve(made.id)
 
 
-async def test_what_is_not_stored_is_not_found(openai_client):
+async def test_what_is_not_stored_is_not_found(openai_client: openai.AsyncOpenAI) -> None:
     made = await openai_client.responses.create(model="gpt-4o", input="Hello", store=False)
 
     with pytest.raises(openai.NotFoundError):
@@ -45,7 +49,9 @@ async def test_what_is_not_stored_is_not_found(openai_client):
         {"input": "[[sim say=one two three four]]", "max_output_tokens": 2},
     ],
 )
-async def test_the_events_of_a_stream_build_the_response_in_order(openai_client, asked):
+async def test_the_events_of_a_stream_build_the_response_in_order(
+    openai_client: openai.AsyncOpenAI, asked: dict[str, Any]
+) -> None:
     stream = await openai_client.responses.create(model="gpt-4o", stream=True, **asked)
     events = [event async for event in stream]
 
@@ -67,17 +73,19 @@ async def test_the_events_of_a_stream_build_the_response_in_order(openai_client,
     assert found == final
 
 
-async def test_the_clients_own_stream_reader_understands_the_events(openai_client):
+async def test_the_clients_own_stream_reader_understands_the_events(openai_client: openai.AsyncOpenAI) -> None:
     async with openai_client.responses.stream(model="gpt-4o", input="get_weather", tools=[WEATHER]) as stream:
-        final = await stream.get_final_response()
+        final: Any = await stream.get_final_response()
 
     assert {"city": "get_weather"} == json.loads(final.output[0].arguments)
 
 
-async def test_a_background_response_is_queued_then_complete_and_counts_once(openai_client, simulator):
+async def test_a_background_response_is_queued_then_complete_and_counts_once(
+    openai_client: openai.AsyncOpenAI, simulator: Running
+) -> None:
     made = await openai_client.responses.create(model="gpt-4o", input="[[sim say=abcd]]", background=True)
 
-    first = await openai_client.responses.retrieve(made.id)
+    first: Any = await openai_client.responses.retrieve(made.id)
     second = await openai_client.responses.retrieve(made.id)
 
     assert ("queued", None) == (made.status, made.usage)
@@ -86,7 +94,7 @@ async def test_a_background_response_is_queued_then_complete_and_counts_once(ope
     assert first.usage.total_tokens == sums["reported"]["total_tokens"] == sum(sums["served"].values())
 
 
-async def test_a_background_response_can_be_cancelled(openai_client):
+async def test_a_background_response_can_be_cancelled(openai_client: openai.AsyncOpenAI) -> None:
     made = await openai_client.responses.create(model="gpt-4o", input="Hello", background=True)
 
     cancelled = await openai_client.responses.cancel(made.id)
@@ -94,7 +102,7 @@ async def test_a_background_response_can_be_cancelled(openai_client):
     assert "cancelled" == cancelled.status == (await openai_client.responses.retrieve(made.id)).status
 
 
-async def test_a_kept_response_is_streamed_again_from_where_it_was_left(openai_client):
+async def test_a_kept_response_is_streamed_again_from_where_it_was_left(openai_client: openai.AsyncOpenAI) -> None:
     made = await openai_client.responses.create(model="gpt-4o", input="Hello", background=True)
 
     stream = await openai_client.responses.retrieve(made.id, stream=True, starting_after=2)
@@ -104,10 +112,10 @@ async def test_a_kept_response_is_streamed_again_from_where_it_was_left(openai_c
     assert "response.completed" == events[-1].type
 
 
-async def test_an_earlier_response_must_exist_and_counts_as_input(openai_client):
+async def test_an_earlier_response_must_exist_and_counts_as_input(openai_client: openai.AsyncOpenAI) -> None:
     first = await openai_client.responses.create(model="gpt-4o", input="[[sim say=12345678]]")
 
-    second = await openai_client.responses.create(model="gpt-4o", input="abcd", previous_response_id=first.id)
+    second: Any = await openai_client.responses.create(model="gpt-4o", input="abcd", previous_response_id=first.id)
 
     assert 8 == second.usage.input_tokens
     with pytest.raises(openai.BadRequestError) as refused:
@@ -115,14 +123,14 @@ async def test_an_earlier_response_must_exist_and_counts_as_input(openai_client)
     assert "previous_response_not_found" == refused.value.code
 
 
-async def test_input_tokens_are_counted_without_an_answer(openai_client):
+async def test_input_tokens_are_counted_without_an_answer(openai_client: openai.AsyncOpenAI) -> None:
     counted = await openai_client.responses.input_tokens.count(model="gpt-4o", input="12345")
 
     assert 2 == counted.input_tokens
 
 
-async def test_encrypted_reasoning_comes_when_it_is_asked_for(openai_client):
-    made = await openai_client.responses.create(
+async def test_encrypted_reasoning_comes_when_it_is_asked_for(openai_client: openai.AsyncOpenAI) -> None:
+    made: Any = await openai_client.responses.create(
         model="gpt-5", input="Hello", store=False, include=["reasoning.encrypted_content"]
     )
 
@@ -130,8 +138,12 @@ async def test_encrypted_reasoning_comes_when_it_is_asked_for(openai_client):
     assert 16 == made.usage.output_tokens_details.reasoning_tokens
 
 
-async def test_a_structured_response_fits_its_schema(openai_client):
-    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 40}}, "required": ["n"]}
+async def test_a_structured_response_fits_its_schema(openai_client: openai.AsyncOpenAI) -> None:
+    schema: dict[str, object] = {
+        "type": "object",
+        "properties": {"n": {"type": "integer", "minimum": 40}},
+        "required": ["n"],
+    }
 
     made = await openai_client.responses.create(
         model="gpt-4o", input="Hello", text={"format": {"type": "json_schema", "name": "number", "schema": schema}}
@@ -140,7 +152,7 @@ async def test_a_structured_response_fits_its_schema(openai_client):
     assert {"n": 40} == json.loads(made.output_text)
 
 
-async def test_a_stream_that_fails_says_so_twice_as_the_provider_does(simulator):
+async def test_a_stream_that_fails_says_so_twice_as_the_provider_does(simulator: Running) -> None:
     asked = {"model": "gpt-4o", "input": "[[sim error_in_stream=3]]", "stream": True}
 
     async with simulator.post("/openai/v1/responses", asked) as response:
@@ -149,7 +161,7 @@ async def test_a_stream_that_fails_says_so_twice_as_the_provider_does(simulator)
     assert ["error", "response.failed"] == kinds[3:]
 
 
-async def test_a_conversation_grows_with_its_responses(openai_client):
+async def test_a_conversation_grows_with_its_responses(openai_client: openai.AsyncOpenAI) -> None:
     conversation = await openai_client.conversations.create(
         metadata={"a": "b"}, items=[{"type": "message", "role": "user", "content": "First"}]
     )
@@ -158,7 +170,7 @@ async def test_a_conversation_grows_with_its_responses(openai_client):
         conversation.id, items=[{"type": "message", "role": "user", "content": "Third"}]
     )
 
-    items = [item async for item in openai_client.conversations.items.list(conversation.id, order="asc")]
+    items: list[Any] = [item async for item in openai_client.conversations.items.list(conversation.id, order="asc")]
     await openai_client.conversations.items.delete(items[0].id, conversation_id=conversation.id)
     updated = await openai_client.conversations.update(conversation.id, metadata={"c": "d"})
     found = await openai_client.conversations.items.retrieve(items[1].id, conversation_id=conversation.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,12 +27,12 @@ from relay_simulator.speech import compose, pieces
         ("[[sim\n cached=1\tno_usage ]]", Script(cached=1, no_usage=True)),
     ],
 )
-def test_a_directive_is_read_out_of_a_text(text, script):
+def test_a_directive_is_read_out_of_a_text(text: str, script: Script) -> None:
     assert script == read_script(text, "gpt-4o", {})
 
 
 @pytest.mark.parametrize("text", ["nonsense", "status=abc", "delay=1h", "say", "usage", "cached", "status=-1"])
-def test_a_directive_that_cannot_be_read_is_refused(text):
+def test_a_directive_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(Fault) as refused:
         read_script(f"[[sim {text}]]", "", {})
 
@@ -49,29 +50,29 @@ def test_a_directive_that_cannot_be_read_is_refused(text):
         ("other-status-429", Script()),
     ],
 )
-def test_a_models_name_steers(model, script):
+def test_a_models_name_steers(model: str, script: Script) -> None:
     assert script == read_script("", model, {})
 
 
 @given(st.text())
-def test_any_text_is_a_script_or_a_refusal(text):
+def test_any_text_is_a_script_or_a_refusal(text: str) -> None:
     with contextlib.suppress(Fault):
         read_script(f"[[sim {text}]]", f"sim-{text}", {})
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(1, 40))
-def test_the_pieces_of_a_text_make_the_text(text, count):
+def test_the_pieces_of_a_text_make_the_text(text: str, count: int) -> None:
     assert text == "".join(pieces(text, None))
     assert text == "".join(pieces(text, count))
     assert count == len(pieces(text, count))
 
 
 @given(st.integers(0, 5000))
-def test_a_text_of_a_length_has_that_length(length):
+def test_a_text_of_a_length_has_that_length(length: int) -> None:
     assert length == compose(Ask("", 0), Script(bytes=length)).size
 
 
-def test_directives_are_not_echoed():
+def test_directives_are_not_echoed() -> None:
     assert "a  b" == without_script("a [[sim cut=3]] b [[sim say=x]]")
 
 
@@ -92,11 +93,11 @@ def test_directives_are_not_echoed():
         ({"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}, {"a": "words"}),
     ],
 )
-def test_a_value_fits_its_schema(schema, value):
+def test_a_value_fits_its_schema(schema: dict[str, Any], value: Any) -> None:
     assert value == sample(schema, "words")
 
 
-def test_a_schema_that_contains_itself_has_an_end():
+def test_a_schema_that_contains_itself_has_an_end() -> None:
     tree = {"type": "object", "properties": {"child": {"$ref": "#"}, "name": {"type": "string"}}, "required": ["child"]}
 
     assert "words" == sample(tree, "words")["name"]
@@ -117,7 +118,7 @@ json = st.recursive(
 )
 
 
-def test_a_schema_made_to_explode_is_bounded():
+def test_a_schema_made_to_explode_is_bounded() -> None:
     wide = {"type": "object", "properties": {f"p{number}": {"$ref": "#"} for number in range(200)}}
     deep = {
         "type": "array",
@@ -130,5 +131,5 @@ def test_a_schema_made_to_explode_is_bounded():
 
 
 @given(json)
-def test_any_schema_has_some_value(schema):
+def test_any_schema_has_some_value(schema: Any) -> None:
     sample(schema, "words")

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import sys
+from pathlib import Path
 
 import aiohttp
 import orjson
@@ -17,12 +18,13 @@ from relay_simulator.settings import SimulatorSettings
 from relay_simulator.shelf import Shelf
 from relay_simulator.tally import Tally
 
+from plugins.simulator.tests.conftest import Running
 from relay import Usage
 
 HEAD = {"request": "req_1", "dialect": "openai", "surface": "chat", "model": "gpt-4o"}
 
 
-async def test_one_request_is_found_by_the_providers_id(simulator):
+async def test_one_request_is_found_by_the_providers_id(simulator: Running) -> None:
     async with simulator.chat("[[sim cached=3 reasoning=2 say=abcd]]") as response:
         answer = await response.read()
 
@@ -33,7 +35,7 @@ async def test_one_request_is_found_by_the_providers_id(simulator):
     assert (13, 3) == (one["reported"]["prompt_tokens"], one["reported"]["prompt_tokens_details.cached_tokens"])
 
 
-async def test_a_client_that_leaves_is_counted_with_what_it_was_sent(simulator):
+async def test_a_client_that_leaves_is_counted_with_what_it_was_sent(simulator: Running) -> None:
     async with simulator.chat("[[sim pace=20ms bytes=4000 events=1000]]", stream=True) as response:
         for _ in range(6):
             await response.content.readuntil(b"\n\n")
@@ -48,7 +50,7 @@ async def test_a_client_that_leaves_is_counted_with_what_it_was_sent(simulator):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_every_bucket_is_reported_where_the_dialect_has_it(simulator, stream):
+async def test_every_bucket_is_reported_where_the_dialect_has_it(simulator: Running, stream: bool) -> None:
     async with simulator.chat(
         "[[sim cached=3 written=5 reasoning=2]]", stream=stream, stream_options={"include_usage": True}
     ) as response:
@@ -62,7 +64,7 @@ async def test_every_bucket_is_reported_where_the_dialect_has_it(simulator, stre
     assert reported["total_tokens"] == sum(served.values())
 
 
-async def test_gemini_writes_no_cache(simulator):
+async def test_gemini_writes_no_cache(simulator: Running) -> None:
     body = {"contents": [{"parts": [{"text": "[[sim written=5 say=abcd]]"}]}]}
 
     async with simulator.post("/gemini/v1beta/models/gemini-2.5-pro:generateContent", body) as response:
@@ -71,7 +73,7 @@ async def test_gemini_writes_no_cache(simulator):
     assert {"input": 12, "output": 1} == (await simulator.tally(response.headers["x-request-id"]))["served"]
 
 
-async def test_sums_go_by_dialect_and_model_and_can_be_reset(simulator):
+async def test_sums_go_by_dialect_and_model_and_can_be_reset(simulator: Running) -> None:
     for text in ("[[sim say=abcd]]", "[[sim say=abcd]]", "[[sim status=500]]"):
         await (await simulator.chat(text)).read()
     body = {"contents": [{"parts": [{"text": "[[sim say=abcd]]"}]}]}
@@ -89,7 +91,7 @@ async def test_sums_go_by_dialect_and_model_and_can_be_reset(simulator):
     assert (0, {}) == (after["total"]["requests"], after["dialects"])
 
 
-async def test_the_last_heads_show_names_and_no_values(simulator):
+async def test_the_last_heads_show_names_and_no_values(simulator: Running) -> None:
     body = orjson.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "my secret"}]})
     headers = {"Authorization": "Bearer sim-key", "Content-Type": "application/json", "X-Mark": "my-mark"}
 
@@ -105,7 +107,7 @@ async def test_the_last_heads_show_names_and_no_values(simulator):
         assert value not in shown.replace(head["body"]["sha256"], "")
 
 
-async def test_the_exact_bytes_of_requests_are_recorded_for_tests(simulator):
+async def test_the_exact_bytes_of_requests_are_recorded_for_tests(simulator: Running) -> None:
     body = b'{ "model":"gpt-4o",\n"messages":[{"role":"user","content":"\\u0041"}] }'
     headers = {"Authorization": "Bearer sim-key", "Content-Type": "application/json"}
 
@@ -115,7 +117,7 @@ async def test_the_exact_bytes_of_requests_are_recorded_for_tests(simulator):
     assert simulator.provider.recorded[0].target.endswith("/chat/completions?a=%20b")
 
 
-def test_two_processes_sum_into_one_tally(tmp_path):
+def test_two_processes_sum_into_one_tally(tmp_path: Path) -> None:
     one, other = (Tally(Journal(tmp_path / "journal"), 10) for _ in range(2))
 
     one.came(HEAD)
@@ -126,7 +128,7 @@ def test_two_processes_sum_into_one_tally(tmp_path):
     assert (2, 1, 1) == tuple(one.sums()["total"][name] for name in ("requests", "completed", "open"))
 
 
-def test_a_reset_by_one_process_is_seen_by_the_others(tmp_path):
+def test_a_reset_by_one_process_is_seen_by_the_others(tmp_path: Path) -> None:
     one, other = (Tally(Journal(tmp_path / "journal"), 10) for _ in range(2))
     one.came(HEAD)
     assert 1 == other.sums()["total"]["requests"]
@@ -138,14 +140,14 @@ def test_a_reset_by_one_process_is_seen_by_the_others(tmp_path):
     assert 2 == other.sums()["total"]["requests"]
 
 
-def test_the_tally_survives_a_restart(tmp_path):
+def test_the_tally_survives_a_restart(tmp_path: Path) -> None:
     Tally(Journal(tmp_path / "journal"), 10).came(HEAD)
 
     assert 1 == Tally(Journal(tmp_path / "journal"), 10).sums()["total"]["requests"]
 
 
 @pytest.mark.parametrize("id", ["../../etc/passwd", "", ".", "a/b", "a\0b", "x" * 300])
-def test_no_id_becomes_a_path(tmp_path, id):
+def test_no_id_becomes_a_path(tmp_path: Path, id: str) -> None:
     shelf = Shelf(tmp_path)
 
     assert None is shelf.find("file", id)
@@ -153,7 +155,7 @@ def test_no_id_becomes_a_path(tmp_path, id):
         shelf.put("file", id, {})
 
 
-def test_of_each_kind_the_newest_stay(tmp_path):
+def test_of_each_kind_the_newest_stay(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, keep=5)
 
     for number in range(256):
@@ -162,7 +164,7 @@ def test_of_each_kind_the_newest_stay(tmp_path):
     assert [255, 254, 253, 252, 251] == [document["number"] for document in shelf.all("file")]
 
 
-def test_every_route_is_for_operators_and_stands_under_the_plugins_name():
+def test_every_route_is_for_operators_and_stands_under_the_plugins_name() -> None:
     routes = tuple(Simulator(SimulatorSettings()).routes())
 
     assert {"operator"} == {route.permission for route in routes}
@@ -170,7 +172,7 @@ def test_every_route_is_for_operators_and_stands_under_the_plugins_name():
     assert len(routes) == len({(route.method, route.path) for route in routes}) > 70
 
 
-async def test_it_runs_as_a_process_of_its_own(tmp_path):
+async def test_it_runs_as_a_process_of_its_own(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "relay_simulator", "--port", "0", "--folder", str(tmp_path),
         stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"},
