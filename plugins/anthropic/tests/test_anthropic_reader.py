@@ -203,8 +203,12 @@ def test_a_cut_stream_is_never_complete_before_its_stop_reason(at: int) -> None:
 
 
 def test_a_message_that_has_stopped_stays_complete_whatever_is_told_after_it() -> None:
-    ended = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}}
-    later = {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 2}}
+    ended: dict[str, object] = {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn"},
+        "usage": {"output_tokens": 1},
+    }
+    later: dict[str, object] = {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 2}}
 
     assert read([sse(ended, later)], FLAGS)[1]
     assert not read([sse(later)], FLAGS)[1]
