@@ -53,7 +53,9 @@ async def _serve(path: Path, say: str | None) -> int:
         if workers > 1 and not first["has_redis"]:
             environment[STATE] = await stack.enter_async_context(embedded_valkey(data, log=log))
         if first["embeds_database"]:
-            environment[DATABASE] = await stack.enter_async_context(embedded_postgres(data, log=log))
+            # Each worker has a pool and a listener, and at a reload there are two generations.
+            settings = {"max_connections": str(100 + 24 * workers)}
+            environment[DATABASE] = await stack.enter_async_context(embedded_postgres(data, log=log, settings=settings))
         if first["has_jobs"]:
             environment[JOBS] = str(workers + 1)
 

@@ -27,7 +27,7 @@ from urllib.parse import quote
 from relay.errors import RelayError
 from relay.storage.backoff import Backoff
 from relay.storage.children import ended, how
-from relay.storage.server import Server
+from relay.storage.server import Server, is_held
 
 USER = "relay"
 DATABASE = "postgres"
@@ -82,17 +82,13 @@ async def reached_postgres(directory: Path, *, log: Callable[..., None]) -> Asyn
 
 def running(directory: Path) -> str | None:
     """The address of the server that somebody else runs in this data folder and that is ready; None: there is none."""
-    lines = _pid_file(directory.absolute() / Postgres.name / "data")
-    if lines is None or lines[_STATUS] != "ready":
+    folder = directory.absolute() / Postgres.name
+    lines = _pid_file(folder / "data")
+    # The file stays after a crash of the machine, and its number may be another process's then: the lock does not lie.
+    if lines is None or lines[_STATUS] != "ready" or not is_held(folder):
         return None
-    try:
-        os.kill(int(lines[_PID]), 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:  # It is another user's, and alive.
-        pass
     named = lines[_SOCKET_FOLDER]
-    return _url(directory.absolute() / Postgres.name if named.startswith(_BY_DESCRIPTOR) else Path(named))
+    return _url(folder if named.startswith(_BY_DESCRIPTOR) else Path(named))
 
 
 class Postgres(Server):

@@ -56,6 +56,14 @@ async def test_ctrl_c_and_a_closed_terminal_are_left_to_the_parent() -> None:
     assert -signal.SIGTERM == await ended(process)
 
 
+async def test_a_child_in_a_session_of_its_own_heeds_ctrl_c_from_its_first_moment() -> None:
+    process = spawn(["sleep", "20"], own_session=True)
+
+    process.send_signal(signal.SIGINT)
+
+    assert -signal.SIGINT == await ended(process)
+
+
 def test_a_child_that_could_outlive_its_parent_is_not_started() -> None:
     refused: list[str] = []
 

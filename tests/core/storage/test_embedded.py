@@ -179,6 +179,20 @@ async def test_a_second_relay_on_the_folder_is_refused_in_words_and_a_command_ge
     assert [] == log
 
 
+async def test_a_server_that_ended_with_its_machine_is_not_taken_for_running(
+    owner: tuple[subprocess.Popen[str], int], data: Path
+) -> None:
+    process, pid = owner
+    written = (data / "postgres" / "data" / "postmaster.pid").read_text()
+    process.kill()
+    while not gone(pid):
+        await asyncio.sleep(0.01)
+    alive = written.replace(str(pid), str(os.getpid()), 1)
+    (data / "postgres" / "data" / "postmaster.pid").write_text(alive)
+
+    assert running(data) is None
+
+
 async def test_a_relay_waits_for_the_server_of_the_one_before(data: Path, binaries: Path | None, log: Told) -> None:
     first = Postgres(data, log=log, binaries=binaries)
     await first.start()
