@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from relay.errors import RelayError
 from relay.exchange import Caller, Key, Target
@@ -55,6 +55,19 @@ class SharedState(Protocol):
         ...
 
     async def delete(self, key: str) -> None: ...
+
+
+@runtime_checkable
+class Scripts(Protocol):
+    """What the shared state is besides, when it is a server that several processes share: then Lua runs in it, one script at a time."""
+
+    async def run(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> list[int]:
+        """Run a script over the entries of `keys`. Those that one process asks for are run in the order in which it asked.
+
+        :param script: Lua that returns a list of whole numbers; a constant, because servers keep every script they are given.
+        :raises StateUnavailable: it did not answer in time, or the script failed; it may or may not have run.
+        """
+        ...
 
 
 class StateUnavailable(RelayError):

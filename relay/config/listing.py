@@ -61,7 +61,7 @@ def load_all(
 ) -> list[Loaded]:
     """Load and set up each plugin; those that cannot be are left out, with their problems said.
 
-    :param context: what settings classes may know of the rest: `mode`, `plain_text`, and the names of the `dialects`.
+    :param context: what settings classes may know of the rest: `mode`, `plain_text`, `workers`, and the names of the `dialects`.
     """
     known = installed(PLUGINS)
     chain = [_load(one, known, context, references, problems) for one in listed]

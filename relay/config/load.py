@@ -65,6 +65,7 @@ def load(path: Path, *, environ: Dict[str, str] = os.environ, text: str | None =
         "dialects": tuple(dialects),
         "mode": "commercial" if commercial else "standard",
         "plain_text": core.plain_text if core else "allow",
+        "workers": core.workers if core else 1,
     }
     plugins = listing.load_all(listed, context, references, problems)
     chain.check(plugins, dialects.values(), problems, complete=len(plugins) == len(listed))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from relay.engine.embedded import embedded_valkey
-from relay.ports import StateUnavailable
+from relay.ports import Scripts, StateUnavailable
 from relay.storage.redis_state import RedisState
 from relay.storage.state import LocalState, State, open_state
 
@@ -77,3 +77,55 @@ async def test_a_server_that_is_away_fails_within_the_time_box_and_then_at_once(
     assert state.degraded
     assert loop.time() - started < 0.05
     await state.close()
+
+
+@pytest.fixture
+async def shared(tmp_path: Path) -> AsyncIterator[RedisState]:
+    async with embedded_valkey(tmp_path, log=_nothing) as url:
+        state = RedisState(url)
+        yield state
+        await state.close()
+
+
+async def test_scripts_run_in_the_order_in_which_they_are_asked_for(shared: RedisState) -> None:
+    push = "redis.call('RPUSH', KEYS[1], ARGV[1]) return {redis.call('LLEN', KEYS[1]), tonumber(ARGV[1])}"
+    asked = [asyncio.create_task(shared.run(push, ["a"], [number])) for number in range(300)]
+
+    assert [[number + 1, number] for number in range(300)] == await asyncio.gather(*asked)
+
+
+async def test_a_failing_script_fails_alone(shared: RedisState) -> None:
+    fails, good, broken = await asyncio.gather(
+        shared.run("return redis.call('GET')", [], []),
+        shared.run("return {1}", [], []),
+        shared.run("this is no Lua", [], []),
+        return_exceptions=True,
+    )
+
+    assert isinstance(fails, StateUnavailable)
+    assert isinstance(broken, StateUnavailable)
+    assert [1] == good
+
+
+async def test_a_script_runs_though_whoever_asked_has_left(shared: RedisState) -> None:
+    asked = asyncio.create_task(shared.run("return {redis.call('INCR', KEYS[1])}", ["a"], []))
+    await asyncio.sleep(0)
+    asked.cancel()
+
+    assert [2] == await shared.run("return {redis.call('INCR', KEYS[1])}", ["a"], [])
+    assert asked.cancelled()
+
+
+async def test_what_waits_for_a_script_when_the_state_is_closed_is_told_so(tmp_path: Path) -> None:
+    state = RedisState(f"unix://{tmp_path}/nobody.sock")
+    asked = asyncio.create_task(state.run("return {1}", [], []))
+    await asyncio.sleep(0)
+    await state.close()
+
+    with pytest.raises(StateUnavailable):
+        await asked
+
+
+async def test_only_a_server_runs_scripts(shared: RedisState) -> None:
+    assert isinstance(shared, Scripts)
+    assert not isinstance(LocalState(), Scripts)
