@@ -229,18 +229,24 @@ async def test_a_cut_in_a_transaction_is_told_and_nobody_claims_it_was_done(gate
         assert [] == await things(database)
 
 
-async def test_a_server_that_says_nothing_is_found_out(gate: tuple[Gate, str]) -> None:
+async def test_a_server_that_says_nothing_is_found_out_and_then_nobody_waits_for_it(gate: tuple[Gate, str]) -> None:
     door, url = gate
     async with Database(url, log=Told(), connect_s=0.3, statement_s=0.2) as database:
         await database.fetchval("select 1")
 
         door.freeze()
         await until(lambda: database.is_away, 5)
+        started = monotonic()
+        for _ in range(100):
+            with pytest.raises(DatabaseUnavailable):
+                await database.fetchval("select 1")
+        took_s = monotonic() - started
         await door.shut()
         await door.open()
         await until(lambda: not database.is_away)
 
         assert 1 == await database.fetchval("select 1")
+        assert took_s < 0.3, "each of them would have waited as long"
 
 
 async def test_an_address_where_nothing_is_fails_the_start(gate: tuple[Gate, str]) -> None:

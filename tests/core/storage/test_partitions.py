@@ -120,6 +120,21 @@ async def test_a_month_is_dropped_without_reading_its_rows(empty: Database) -> N
     assert await empty.fetchval(written) - before < 400_000, "rows deleted one by one write 1.2 MB"
 
 
+async def test_a_drop_that_waits_for_a_reader_lets_everybody_else_write(empty: Database) -> None:
+    table = await usage(empty)
+    await table.ensure(1)
+
+    async with empty.transaction() as connection:
+        await connection.fetch("select * from metering.usage")
+        dropping = asyncio.create_task(table.drop(NOW))
+        await asyncio.sleep(0.2)
+        placed = await place(empty, datetime(2026, 12, 5, tzinfo=UTC))
+        waits = not dropping.done()
+
+    assert ("metering.usage_2026_12", True) == (placed, waits)
+    assert await dropping
+
+
 async def test_a_drop_that_cannot_wait_is_finished_by_the_next(empty: Database, empty_url: str) -> None:
     table = await usage(empty)
     await table.ensure(1)
