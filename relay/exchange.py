@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
+from weakref import ref
 
 import orjson
 
@@ -297,10 +298,10 @@ class Attempt(_Ends):
     """One try at one target. `number` counts from 1 over the exchange."""
 
     __slots__ = (
+        "_exchange",
         "call",
         "credential",
         "error",
-        "exchange",
         "finished",
         "first_byte",
         "first_event",
@@ -318,7 +319,7 @@ class Attempt(_Ends):
 
     def __init__(self, exchange: Exchange, target: Target, call: Call, number: int, tried: int) -> None:
         super().__init__()
-        self.exchange = exchange
+        self._exchange = ref(exchange)  # the exchange holds its attempts: together they would be garbage for the collector
         self.target = target
         self.call = call
         self.number = number
@@ -338,6 +339,14 @@ class Attempt(_Ends):
         self.first_byte: float | None = None
         self.first_event: float | None = None
         self.finished: float | None = None
+
+    @property
+    def exchange(self) -> Exchange:
+        """The exchange it belongs to. :raises ReferenceError: that is long over, and nobody keeps it."""
+        exchange = self._exchange()
+        if exchange is None:
+            raise ReferenceError("the exchange is over")
+        return exchange
 
 
 class Rewriter(Protocol):
@@ -464,6 +473,7 @@ class Exchange(_Ends):
     """One request on its way through the relay."""
 
     __slots__ = (
+        "__weakref__",
         "attempts",
         "call",
         "caller",

@@ -29,6 +29,19 @@ DEPTH = 4
 """How deeply exchanges that plugins ask for may be nested."""
 
 
+class _Over:
+    """The engine of an exchange that has ended: there is nothing left to stop, and nothing to ask."""
+
+    def stop(self, exchange: Exchange, code: str, message: str | None) -> None:
+        """It has stopped already."""
+
+    async def ask(self, exchange: Exchange, call: Call) -> Reply:
+        raise RuntimeError("the exchange has ended")
+
+
+_OVER = _Over()
+
+
 class Run:
     """The engine's side of one exchange. Made when a request's head has been read, finished exactly once."""
 
@@ -270,6 +283,9 @@ class Run:
             was_cancelled |= await _to_its_end(end(attempt, self.gateway.end_failed))
         was_cancelled |= await _to_its_end(end(exchange, self.gateway.end_failed))
         self.gateway.ended(exchange)
+        # What is over leaves no circle behind for the collector to find.
+        exchange.engine = _OVER
+        self._pipeline = None
         if was_cancelled:
             raise asyncio.CancelledError
 

@@ -30,7 +30,8 @@ def main() -> int:
     if missing:
         print(f"skipped: the bench needs {', '.join(missing)} (Debian: nginx-light wrk nghttp2-client util-linux)")
         return 0
-    resource.setrlimit(resource.RLIMIT_NOFILE, (65536, max(65536, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     print(f"one core for each gateway, load and canned upstream on the other; {SECONDS} s a figure\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
