@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+TESTS := $(sort $(dir $(wildcard tests/*/*.py tests/core/*/*.py plugins/*/tests/*.py)))
 EDITABLE := -e '.[embedded]' $(foreach plugin,$(PLUGINS),-e ./$(plugin))
 MANIFESTS := setup.cfg pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
@@ -44,6 +45,7 @@ check: .venv/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy -p relay $(foreach plugin,$(PLUGINS),-p relay_$(notdir $(plugin)))
+	@for folder in $(TESTS); do $(BIN)/mypy --no-error-summary $$folder || exit 1; done
 	@$(BIN)/relay docs --check
 
 bench: .venv/.dev
