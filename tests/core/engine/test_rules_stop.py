@@ -126,10 +126,22 @@ async def test_a_stop_that_comes_too_late_changes_nothing(plugin: Any, when: str
 
 
 async def test_a_code_that_nobody_registered_cannot_stop(plugin: Any) -> None:
-    with pytest.raises(KeyError):
-        async with Play() as play:
-            reply = await play.ask()
-            reply.exchange.stop("invented")
+    def on_request(exchange: Any) -> None:
+        exchange.stop("invented")
+
+    async with Play(plugin(on_request=on_request)) as play:
+        reply = await play.ask()
+
+    assert (500, "plugin_failed") == (reply.status, reply.error)
+    assert "KeyError" in str(play.log)
+
+
+async def test_an_exchange_that_is_over_is_not_stopped_any_more(plugin: Any) -> None:
+    async with Play(plugin()) as play:
+        reply = await play.ask()
+        reply.exchange.stop("stopped")
+
+    assert (200, "completed") == (reply.status, reply.exchange.outcome)
 
 
 async def test_the_first_of_two_stops_counts(plugin: Any) -> None:
