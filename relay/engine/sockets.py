@@ -46,8 +46,10 @@ def open_listeners(addresses: Iterable[str], *, backlog: int = BACKLOG) -> list[
 
 
 def close_listeners(listeners: Sequence[socket.socket]) -> None:
-    """Close the sockets and remove the files of unix sockets."""
+    """Close the sockets and remove the files of unix sockets. Those that are closed already are passed over."""
     for listener in listeners:
+        if listener.fileno() < 0:
+            continue
         path = listener.getsockname() if listener.family == socket.AF_UNIX else None
         listener.close()
         if path:

@@ -17,6 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from relay.engine.fleet import Fleet, Generation, Log, WorkerStatus
+from relay.engine.sockets import close_listeners
 from relay.storage.backoff import Backoff
 
 __all__ = ["Generation", "Supervisor", "WorkerStatus"]
@@ -25,7 +26,7 @@ _STOP = (signal.SIGTERM, signal.SIGINT)
 
 
 class Supervisor:
-    """Keeps `workers` processes serving on `sockets`, which it never closes: the port outlives every worker.
+    """Keeps `workers` processes serving on `sockets`, which it holds until it stops: the port outlives every worker.
 
     :param command: the command line of a worker of a generation; the worker's side is `relay.engine.worker_status`.
     :param check: reads the configuration anew and gives what the next workers shall serve; called at the start and at
@@ -83,6 +84,8 @@ class Supervisor:
                 generations.cancel()
                 await asyncio.wait((generations,))
                 self._log("stopping", drain_s=self._drain_s)
+                # Whoever comes now is refused at once, and not left waiting for workers that take nothing new.
+                close_listeners(self._sockets)
                 # Those that drain already keep their own, earlier deadline.
                 await asyncio.gather(*(fleet.drain(self._drain_s) for fleet in self._fleets), *self._draining)
                 self._log("stopped")

@@ -132,3 +132,25 @@ async def test_health_tells_live_ready_and_started_apart(serve: Any) -> None:
             for name in ("live", "ready", "startup"):
                 async with session.get(f"{base}/-/health/{name}") as reply:
                     assert 200 == reply.status
+
+
+async def test_who_comes_after_sigterm_is_refused_at_once(serve: Any) -> None:
+    relay = await serve()
+    async with aiohttp.ClientSession() as session:
+        long = asyncio.create_task(answer(session, relay.url, "[[sim pace=100ms events=20]]", stream=True))
+        await asyncio.sleep(0.3)
+        relay.process.send_signal(signal.SIGTERM)
+        await relay.until("stopping")
+        refused = False
+        while not refused and not long.done():
+            try:
+                async with aiohttp.ClientSession() as late:
+                    await answer(late, relay.url)
+            except aiohttp.ClientConnectorError:
+                refused = True
+            except aiohttp.ClientError:
+                pass  # it was queued while the port closed
+        _, body = await long
+
+    assert refused
+    assert body.endswith(b"data: [DONE]\n\n")
