@@ -74,7 +74,9 @@ def installed() -> list[Migration]:
     """The migrations of the core and of every installed plugin."""
     found = of_package(CORE, CORE)
     for plugin in sorted(entry_points(group="relay.plugins")):
-        found += of_package(plugin.name, plugin.module.partition(".")[0])
+        package = plugin.module.partition(".")[0]
+        if find_spec(package) is not None:  # Installed, and its folder gone: that is told where the plugin is loaded.
+            found += of_package(plugin.name, package)
     return found
 
 
