@@ -39,23 +39,19 @@ def stream() -> bytes:
 
 
 def nginx_upstream(folder: Path, port: int) -> str:
-    """A configuration that answers `/v1/chat/completions` whole, and below `/stream` as a stream."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "stream").write_bytes(stream())
+    """A configuration that answers everything with `ANSWER`."""
     return _nginx(
         folder,
         f"""
         server {{
             listen 127.0.0.1:{port} backlog=4096;
-            location /stream/ {{ default_type text/event-stream; error_page 405 =200 @stream; return 405; }}
-            location @stream {{ default_type text/event-stream; root {folder}; rewrite .* /stream break; }}
             location / {{ default_type application/json; return 200 '{ANSWER}'; }}
         }}""",
     )
 
 
-def nginx_proxy(folder: Path, port: int, upstream: int) -> str:
-    """A configuration that passes everything to `upstream`."""
+def nginx_proxy(folder: Path, port: int, upstream: int, *, streams: bool = False) -> str:
+    """A configuration that passes everything to `upstream`; with `streams` each piece at once, as a stream's reader needs it."""
     return _nginx(
         folder,
         f"""
@@ -64,7 +60,7 @@ def nginx_proxy(folder: Path, port: int, upstream: int) -> str:
             listen 127.0.0.1:{port} backlog=4096;
             location / {{
                 proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection "";
-                proxy_buffering on; proxy_read_timeout 600s;
+                proxy_buffering {"off" if streams else "on"}; proxy_read_timeout 600s;
             }}
         }}""",
     )

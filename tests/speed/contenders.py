@@ -98,9 +98,10 @@ def nginx(folder: Path, port: int, text: str, *, core: int) -> Iterator[subproce
 
 
 @contextlib.contextmanager
-def nginx_proxy(folder: Path, upstream: int) -> Iterator[Contender]:
+def nginx_proxy(folder: Path, upstream: int, *, streams: bool = False) -> Iterator[Contender]:
     port = free_port()
-    with nginx(folder / "proxy", port, canned.nginx_proxy(folder / "proxy", port, upstream), core=0) as process:
+    text = canned.nginx_proxy(folder / "proxy", port, upstream, streams=streams)
+    with nginx(folder / "proxy", port, text, core=0) as process:
         yield Contender("nginx", port, process)
 
 

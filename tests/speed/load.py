@@ -21,7 +21,6 @@ class Throughput:
     per_s: float
     cpu_us: float
     """CPU of the contender per request, in microseconds."""
-    failed: int
 
 
 def throughput(
@@ -44,7 +43,9 @@ def throughput(
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
     assert found, out
     assert rate, out
-    return Throughput(float(rate[1]), used / int(found[1]) * 1e6, int(bad[1]) if bad else 0)
+    if bad:
+        raise RuntimeError(f"{contender.name}: {bad[1]} of {found[1]} requests failed")
+    return Throughput(float(rate[1]), used / int(found[1]) * 1e6)
 
 
 def median_latency_ms(contender: Contender, *, per_s: int, seconds: int, connections: int = 10) -> float:

@@ -1,12 +1,14 @@
-"""An upstream whose streams say an event every 20 ms, or hold still after the first: `python -m tests.speed.paced_upstream PORT`.
+"""An upstream of streams: `python -m tests.speed.paced_upstream PORT`.
 
-The path's first segment says which: `/paced/…` or `/held/…`.
+The path's first segment says how: `/fast/…` all at once, each event a chunk of its own; `/paced/…` an event every 20 ms;
+`/held/…` one event, and then nothing more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from typing import cast
 
 import uvloop
 
@@ -16,12 +18,19 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding
 PACE_S = 0.02
 
 
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+LAST = _chunk(stream()[len(b"".join(map(event, range(EVENTS)))) :]) + b"0\r\n\r\n"
+WHOLE = HEAD + b"".join(_chunk(event(number)) for number in range(EVENTS)) + LAST
+
+
 class Paced(asyncio.Protocol):
     """One connection; requests are taken one after another."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self.said = 0
         self.timer: asyncio.TimerHandle | None = None
 
@@ -29,10 +38,12 @@ class Paced(asyncio.Protocol):
         if not data.startswith(b"POST"):
             return
         self.said = 0
-        self.transport.write(HEAD)
-        if data.startswith(b"POST /held"):
-            self.transport.write(_chunk(event(0)))
+        if data.startswith(b"POST /fast"):
+            self.transport.write(WHOLE)
+        elif data.startswith(b"POST /held"):
+            self.transport.write(HEAD + _chunk(event(0)))
         else:
+            self.transport.write(HEAD)
             self.say()
 
     def say(self) -> None:
@@ -43,11 +54,7 @@ class Paced(asyncio.Protocol):
             self.said += 1
             self.timer = asyncio.get_running_loop().call_later(PACE_S, self.say)
         else:
-            self.transport.write(_chunk(stream()[len(b"".join(map(event, range(EVENTS)))) :]) + b"0\r\n\r\n")
-
-
-def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
+            self.transport.write(LAST)
 
 
 async def serve(port: int) -> None:
