@@ -41,7 +41,7 @@ class Pipeline:
 
     __slots__ = (
         "_blind", "_changes", "_dropped", "_failed", "_hidden", "_kinds", "_marks", "_reader", "_rewriters", "_seen", "_sink", "_stages",
-        "_stream", "_templates", "_tolerates", "_watchers", "events",
+        "_stream", "_templates", "_tolerates", "_watchers",
     )  # fmt: skip
 
     def __init__(
@@ -74,8 +74,6 @@ class Pipeline:
         self._seen: list[tuple[Stage, Event]] = []
         self._dropped: set[int] = set()
         self._blind = False
-        self.events = 0
-        """Frames that were given out, as far as they were counted without parsing."""
 
     @property
     def is_exact(self) -> bool:
@@ -97,28 +95,31 @@ class Pipeline:
 
     def feed(self, piece: bytes) -> bytes:
         """A further piece as it leaves. :raises StreamBroken: a stage failed, or the piece cannot be read."""
-        stream = self._stream
-        if self.is_exact:
-            if self._blind:
-                return piece
-            if stream.skims:
-                self.events += piece.count(b"data:")
-                marks = self._marks
-                look = stream.rest + piece if stream.rest else piece
-                if marks is not None and not has_mark(look, marks):
-                    at = SseFramer.boundary(look)
-                    stream.rest = look[at:] if at else look
-                    if len(stream.rest) > LIMIT:
-                        self._blind, stream.rest = True, b""
-                    return piece
-            try:
-                for frame in stream.cut(piece):
-                    self._frame(frame)
-            except StreamBroken:
-                # Nobody changes it, so it may pass; what it consumed stays unknown and is marked so.
-                self._blind, stream.rest = True, b""
+        stream, marks = self._stream, self._marks
+        if self._blind:
             return piece
-        return b"".join([part for frame in stream.cut(piece) for part in self._frame(frame)])
+        if stream.skims and not self._changes and marks is not None:
+            look = stream.rest + piece if stream.rest else piece
+            if not has_mark(look, marks):
+                # Nobody looks into these events: they are not even cut.
+                at = SseFramer.boundary(look)
+                stream.rest = look[at:] if at else look
+                if len(stream.rest) > LIMIT:
+                    return self._overgrown(piece)
+                return piece if self._hidden is None else look[:at]
+        try:
+            frames = stream.cut(piece)
+        except StreamBroken:
+            return self._overgrown(piece)
+        changed = [part for frame in frames for part in self._frame(frame)]
+        return piece if self.is_exact else b"".join(changed)
+
+    def _overgrown(self, piece: bytes) -> bytes:
+        """A frame that does not end. Where nobody changes it, it may pass; what it consumed stays unknown and is marked so."""
+        if not self.is_exact:
+            raise StreamBroken("upstream_too_large")
+        self._blind, self._stream.rest = True, b""
+        return piece
 
     def messages(self, message: bytes) -> list[bytes]:
         """What leaves for one message of a session: none, or several where a rewriter had held something back."""
