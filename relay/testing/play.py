@@ -74,7 +74,7 @@ class Play:
 
     `plugins` stand in their order, each made already or as a class with `settings`. `targets` are accounts at the played provider,
     made up where it is a number; 0 leaves them to a plugin that routes. `services` are given for the ports that no plugin here
-    provides. `retry` holds for targets that are made up; it does not wait.
+    provides. `retry` holds for targets that are made up; it does not wait. `state` takes the place of the process' own shared state.
 
     :raises NotPlayable: the settings do not fit, or a needed service is missing.
     """
@@ -91,6 +91,7 @@ class Play:
         caller: Caller | None = CALLER,
         mode: Literal["standard", "commercial"] = "standard",
         way_in_s: float = 10.0,
+        state: SharedState | None = None,
     ) -> None:
         given = plugins if isinstance(plugins, Sequence) else [plugins]
         self.plugins = [_made(each, settings) for each in given]
@@ -106,6 +107,7 @@ class Play:
         self._stand = Stand(caller, made)
         self._services = dict(services or {})
         self._terms: dict[str, Any] = {"mode": mode, "way_in_s": way_in_s}
+        self._state = LocalState() if state is None else state
         self._stack = AsyncExitStack()
         self.gateway: Gateway
 
@@ -115,7 +117,7 @@ class Play:
         self.gateway = Gateway(
             [self._stand, *self.plugins],
             {self.dialect.name: self.dialect},
-            LocalState(),
+            self._state,
             upstream,
             data=Path(data),
             log=self._logged,
