@@ -182,7 +182,9 @@ class Attempts:
 
     async def _once(self, target: Target, tried: int) -> Reply | Skip:
         exchange, gateway = self._exchange, self._gateway
-        call = exchange.call.renamed(target.model) if target.model is not None else exchange.call.renamed(None)
+        call = exchange.call
+        if gateway.chain.has_attempts or (target.model is not None and target.model != call.model):
+            call = call.renamed(target.model)  # a copy: what a hook changes is for this attempt alone
         attempt = Attempt(exchange, target, call, len(exchange.attempts) + 1, tried)
         exchange.attempts.append(attempt)
         try:

@@ -145,8 +145,11 @@ class Stream:
         reader = self.reader()
         marks = self.marks(_ERROR) if is_whole else None
         held = 0
+        frames: list[Frame] | None
+        at_hand = self._ready if is_whole and not self.pieces else None
         while held < HELD and not self.ended:
-            frames = await self.ahead(commit_at)
+            frames = await (self.ahead(commit_at) if at_hand is None else self._at_hand(at_hand))
+            at_hand = None
             if frames is None:
                 return None
             if self.pieces:
@@ -170,6 +173,21 @@ class Stream:
         if self.ended and self.is_stream and not reader.complete:
             raise StreamBroken("upstream_incomplete")
         return None
+
+    async def _at_hand(self, ready: Callable[[], bool]) -> list[Frame]:
+        """What has arrived of a body. Most answers come at once: then it is all of it, and one frame."""
+        size = 0
+        while size < HELD and ready():
+            piece = await self.read()
+            if not piece:
+                body = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+                self.frames = [Frame(body)] if body else []
+                return self.frames
+            self.pieces.append(piece)
+            size += len(piece)
+        for piece in self.pieces:
+            self.cut(piece)
+        return []
 
     async def peek(self, reply: Reply, n: int, kinds: frozenset[Kind]) -> list[Event]:
         """See `Reply.peek`. :raises StreamBroken: it broke before that."""

@@ -1,4 +1,4 @@
-"""Ids: UUIDv7 (RFC 9562), made here and not by the database, shown as `exc_…` with 26 letters of Crockford's base 32.
+"""Ids: UUIDv7 (RFC 9562), made here and not by the database, shown as `exc_…` with 32 hexadecimal digits.
 
 Within one process ids only grow: a millisecond that is full borrows from the next one.
 """
@@ -6,12 +6,11 @@ Within one process ids only grow: a millisecond that is full borrows from the ne
 from __future__ import annotations
 
 import os
+import re
 from time import time_ns
 from uuid import UUID
 
-_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
-_PAIRS = tuple(a + b for a in _LETTERS for b in _LETTERS)
-_VALUES = {letter: value for value, letter in enumerate(_LETTERS)}
+_DIGITS = re.compile(r"[0-9a-f]{32}")
 
 
 class _Sequence:
@@ -46,30 +45,18 @@ def new() -> UUID:
 
 
 def shown(prefix: str) -> str:
-    """A new id as it is shown: `exc_01k…`, 26 letters after the prefix, in the order of time."""
-    return f"{prefix}_{_letters(_sequence.take())}"
+    """A new id as it is shown: `exc_019…`, 32 hexadecimal digits after the prefix, in the order of time."""
+    return f"{prefix}_{_sequence.take():032x}"
 
 
 def show(prefix: str, uuid: UUID) -> str:
     """An id as it is shown."""
-    return f"{prefix}_{_letters(uuid.int)}"
+    return f"{prefix}_{uuid.int:032x}"
 
 
 def read(prefix: str, text: str) -> UUID:
     """The id behind what `show` made. :raises ValueError: it is not one, or carries another prefix."""
-    head, _, letters = text.rpartition("_")
-    if head != prefix or len(letters) != 26:
+    head, _, digits = text.rpartition("_")
+    if head != prefix or not _DIGITS.fullmatch(digits):
         raise ValueError(f"not an id of the form {prefix}_…")
-    number = 0
-    for letter in letters:
-        value = _VALUES.get(letter)
-        if value is None:
-            raise ValueError(f"not an id of the form {prefix}_…")
-        number = number << 5 | value
-    if number >> 128:
-        raise ValueError(f"not an id of the form {prefix}_…")
-    return UUID(int=number)
-
-
-def _letters(number: int) -> str:
-    return "".join([_PAIRS[number >> shift & 0x3FF] for shift in range(120, -1, -10)])
+    return UUID(int=int(digits, 16))
