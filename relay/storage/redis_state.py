@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
+from math import inf
 from typing import Any, TypeVar, cast
 
+from hiredis import pack_command
 from redis import asyncio as aioredis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from relay.ports import StateUnavailable
 from relay.values.clock import monotonic
@@ -19,6 +21,8 @@ T = TypeVar("T")
 TIME_BOX_S = 0.5
 _BREAK_AFTER, _BREAK_S = 3, 1.0
 _AT_ONCE = 128
+# Its stub has the tuple hold one thing only.
+_pack = cast("Callable[[tuple[str | int, ...]], bytes]", pack_command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +112,36 @@ class RedisState:
 
     async def _pipelined(self, runs: Sequence[_Run]) -> list[Any]:
         """The answers, or errors, of scripts sent together; one the server does not have yet is sent to it as a whole."""
-        pipeline = self._client.pipeline(transaction=False)
-        for run in runs:
-            pipeline.evalsha(_digest(run.script), run.keys, *run.arguments)
-        results = await pipeline.execute(raise_on_error=False)
+        results = await self._sent([("EVALSHA", _digest(run.script), run.keys, *run.arguments) for run in runs])
         unknown = [place for place, result in enumerate(results) if isinstance(result, NoScriptError)]
         if unknown:
-            pipeline = self._client.pipeline(transaction=False)
-            for place in unknown:
-                run = runs[place]
-                pipeline.eval(run.script, run.keys, *run.arguments)
-            for place, result in zip(unknown, await pipeline.execute(raise_on_error=False), strict=True):
+            again = [runs[place] for place in unknown]
+            answers = await self._sent([("EVAL", run.script, run.keys, *run.arguments) for run in again])
+            for place, result in zip(unknown, answers, strict=True):
                 results[place] = result
+        return results
+
+    async def _sent(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
+        """The answers, or errors, of commands that leave in one write.
+
+        Not by the client's pipeline, which takes three times as long to pack them and tries again what may have been done already.
+        """
+        pool = self._client.connection_pool
+        connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            await connection.send_packed_command([_pack(command) for command in commands])
+            results: list[Any] = []
+            for _ in commands:
+                try:
+                    results.append(await connection.read_response(timeout=inf))  # the time box is around all
+                except ResponseError as error:
+                    results.append(error)
+        except BaseException:
+            # What is still to come on it would be taken for the answers to something else.
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await pool.release(connection)
         return results
 
     async def _call(self, work: Callable[[], Awaitable[T]]) -> T:

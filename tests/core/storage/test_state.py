@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from redis import asyncio as aioredis
 
 from relay.engine.embedded import embedded_valkey
 from relay.ports import Scripts, StateUnavailable
@@ -129,3 +130,14 @@ async def test_what_waits_for_a_script_when_the_state_is_closed_is_told_so(tmp_p
 async def test_only_a_server_runs_scripts(shared: RedisState) -> None:
     assert isinstance(shared, Scripts)
     assert not isinstance(LocalState(), Scripts)
+
+
+async def test_a_server_that_lost_scripts_and_connections_is_given_them_again(shared: RedisState) -> None:
+    await asyncio.gather(*[shared.run("return {1}", [], []) for _ in range(3)])
+    place = shared._client.connection_pool.connection_kwargs["path"]
+    async with aioredis.Redis(unix_socket_path=place) as other:
+        await other.script_flush()
+        await other.client_kill_filter(_type="normal", skipme=True)
+        await asyncio.sleep(0.05)
+
+        assert [1] == await shared.run("return {1}", [], [])
