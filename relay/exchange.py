@@ -319,7 +319,9 @@ class Attempt(_Ends):
 
     def __init__(self, exchange: Exchange, target: Target, call: Call, number: int, tried: int) -> None:
         super().__init__()
-        self._exchange = ref(exchange)  # the exchange holds its attempts: together they would be garbage for the collector
+        self._exchange = ref(
+            exchange
+        )  # the exchange holds its attempts: together they would be garbage for the collector
         self.target = target
         self.call = call
         self.number = number

@@ -105,7 +105,8 @@ class Limits(Settings):
         default=512 * 1024**2, description="Size of a streamed upload (multipart), which is not held in memory."
     )
     multipart_search_bytes: Size = Field(
-        default=32 * 1024**2, description="How far into a multipart body its model is looked for; what stands before it is held in memory."
+        default=32 * 1024**2,
+        description="How far into a multipart body its model is looked for; what stands before it is held in memory.",
     )
     answer_bytes: Size = Field(
         default=64 * 1024**2, description="Size of a provider's answer that has to be held in memory."

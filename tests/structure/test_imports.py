@@ -21,7 +21,9 @@ LAYERS = (
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Within a layer: who may know whom is the layer's own affair, except that these must not know each other.
 APART = {("config", "storage"), ("storage", "config")}
-VENDORS = re.compile(r"openai|anthropic|gemini|claude|gpt-\d|mistral|deepseek|bedrock|azure|groq|\bxai\b", re.IGNORECASE)
+VENDORS = re.compile(
+    r"openai|anthropic|gemini|claude|gpt-\d|mistral|deepseek|bedrock|azure|groq|\bxai\b", re.IGNORECASE
+)
 
 
 def _modules(folder: Path) -> Iterator[Path]:
@@ -72,7 +74,9 @@ def test_a_plugin_imports_no_other_plugin_and_nothing_of_the_engine(folder: Path
         for name in _imports(path, outside_functions=False):
             other = name.split(".")[0]
             assert not other.startswith("relay_") or other == folder.name, f"{path} imports {other}"
-            assert not name.startswith(("relay.engine", "relay.config", "relay.cli", "relay.storage")), f"{path} imports {name}"
+            assert not name.startswith(("relay.engine", "relay.config", "relay.cli", "relay.storage")), (
+                f"{path} imports {name}"
+            )
 
 
 @pytest.mark.parametrize("path", list(_modules(ROOT / "relay")), ids=lambda path: str(path.relative_to(ROOT)))
