@@ -9,25 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from relay.call import Call
     from relay.declare import Column, Command, Header, Job, Route, Table
     from relay.errors import Code, ConfigurationError, ContentClosed, Refused, RelayError
-    from relay.exchange import (
-        Attempt,
-        Call,
-        Caller,
-        Client,
-        Credential,
-        Deadlines,
-        Exchange,
-        FixedCredential,
-        Key,
-        Reply,
-        Retry,
-        Rewriter,
-        Skip,
-        Target,
-    )
+    from relay.exchange import Attempt, Caller, Client, Exchange, Key, Reply, Rewriter, Skip
     from relay.plugin import API, Plugin, Relay, Settings
+    from relay.target import Credential, Deadlines, FixedCredential, Retry, Target
     from relay.values.content import Content
     from relay.values.secret import Secret
     from relay.wire.dialect import Dialect, ModelEntry, Surface
@@ -36,7 +23,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "relay.declare": "Column Command Header Job Route Table",
     "relay.errors": "Code ConfigurationError ContentClosed Refused RelayError",
-    "relay.exchange": "Attempt Call Caller Client Credential Deadlines Exchange FixedCredential Key Reply Retry Rewriter Skip Target",
+    "relay.call": "Call",
+    "relay.exchange": "Attempt Caller Client Exchange Key Reply Rewriter Skip",
+    "relay.target": "Credential Deadlines FixedCredential Retry Target",
     "relay.plugin": "API Plugin Relay Settings",
     "relay.values.content": "Content",
     "relay.values.secret": "Secret",

@@ -5,24 +5,21 @@ Made and driven by the engine; plugins read it, register on it and carry values 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
 from weakref import ref
 
-import orjson
-
-from relay.errors import ContentClosed, Refused
+from relay.call import Call
+from relay.errors import ContentClosed
+from relay.target import Credential, Target
 from relay.values import ids
-from relay.values.content import CORE, Content
-from relay.values.content import Reader as ContentReader
-from relay.values.secret import Secret
-from relay.wire import lens, multipart
+from relay.values.content import Content
 from relay.wire.dialect import Dialect, Surface
 from relay.wire.framing import Frame
-from relay.wire.vocabulary import CONTENT_KINDS, KINDS, TEXT_KINDS, Created, Event, Kind, Path, Stop, Usage
+from relay.wire.vocabulary import CONTENT_KINDS, KINDS, TEXT_KINDS, Created, Event, Kind, Stop, Usage, only_known
 
 if TYPE_CHECKING:
     from relay.plugin import Plugin
@@ -69,204 +66,6 @@ class Client:
     user_agent: str = ""
     secure: bool = False
     host: str = ""
-
-
-class Call:
-    """What is asked: surface, model, parameters, headers and the body, closed. `attempt.call` is a copy for one target."""
-
-    __slots__ = (
-        "_document",
-        "body",
-        "dialect",
-        "headers",
-        "model",
-        "params",
-        "query",
-        "stream",
-        "surface",
-        "upload",
-        "upload_size",
-    )
-
-    def __init__(
-        self,
-        dialect: Dialect,
-        surface: Surface,
-        *,
-        params: Mapping[str, str] | None = None,
-        query: str = "",
-        headers: Sequence[tuple[str, str]] = (),
-        body: Content | None = None,
-        document: Any = None,
-        model: str | None = None,
-        stream: bool = False,
-        upload: AsyncIterator[bytes] | None = None,
-        upload_size: int | None = None,
-    ) -> None:
-        self.dialect = dialect
-        self.surface = surface
-        self.params: Mapping[str, str] = params or {}
-        self.query = query
-        self.headers = tuple(headers)
-        self.body = body if body is not None else Content(b"")
-        self.model = model
-        self.stream = stream
-        self.upload = upload
-        """What follows `body` when the request is streamed (multipart): then there is one attempt only."""
-        self.upload_size = upload_size
-        """How many bytes of it there are, if the client said so."""
-        self._document = document
-
-    @property
-    def replayable(self) -> bool:
-        """Can it be sent again? A streamed upload cannot."""
-        return self.upload is None
-
-    def document(self, reader: ContentReader) -> Any:
-        """The JSON body, parsed once. It is shared: do not change it. :raises ContentClosed: reader reads no content."""
-        if not reader.reads_content:
-            raise ContentClosed("a call's document is opened only by what declares reads_content")
-        if self._document is None and self.surface.body == "json" and self.body.size:
-            self._document = orjson.loads(self.body.data(CORE))
-        return self._document
-
-    def events(self, *kinds: Kind) -> list[Event]:
-        """The texts of the call, each with its place; their words stay closed."""
-        _known(kinds)
-        document = self.document(CORE)
-        return [] if document is None else list(self.dialect.read_call(self.surface, document, kinds))
-
-    def rewrite(self, reader: ContentReader, fn: Callable[[str], str], *kinds: Kind) -> int:
-        """Replace strings wherever they stand; every other byte stays. Returns how many were changed.
-
-        `tool_args` are given as JSON source and must come back as JSON source.
-
-        :raises Refused: `ambiguous_body`: a member stands twice, and only one of them can be seen; `not_understood`: a part of the
-            call could hold text and is not understood, and `opaque` was not named.
-        """
-        if not reader.reads_content:
-            raise ContentClosed("a call is rewritten only by what declares reads_content")
-        _known(kinds, TEXT_KINDS | {"opaque"})
-        changes: dict[Path, bytes] = {}
-        body = self.body.data(CORE)
-        if self.surface.body == "json" and body:
-            try:
-                lens.refuse_doubles(body)
-            except lens.DuplicateKey:
-                raise Refused("ambiguous_body", "An object of the body names a member twice.") from None
-        for event in self.events(*{*kinds, "opaque"}):
-            if event.kind == "opaque":
-                if "opaque" not in kinds:
-                    raise Refused("not_understood")
-            elif isinstance(event.value, Content):
-                before = lens.source(body, event.where).decode() if event.source else event.value.text(CORE)
-                after = fn(before)
-                if after != before:
-                    changes[event.where] = after.encode() if event.source else lens.string(after)
-        if changes:
-            self.body = Content(lens.replace(body, changes))
-            self._document = None
-        return len(changes)
-
-    def renamed(self, model: str | None) -> Call:
-        """A copy that asks for another model, everything else as it is."""
-        copy = Call(
-            self.dialect,
-            self.surface,
-            params=self.params,
-            query=self.query,
-            headers=self.headers,
-            body=self.body,
-            document=self._document,
-            model=self.model,
-            stream=self.stream,
-            upload=self.upload,
-            upload_size=self.upload_size,
-        )
-        if model is None or model == self.model:
-            return copy
-        copy.model = model
-        if self.surface.body == "json" and self.body.size:
-            body = self.dialect.rename(self.surface, self.body.data(CORE), self.document(CORE), model)
-            copy.body, copy._document = Content(body), None
-        elif self.surface.body == "multipart" and (boundary := multipart.boundary(self._header("content-type"))):
-            copy.body = Content(multipart.replace(self.body.data(CORE), boundary, "model", model))
-        return copy
-
-    def _header(self, name: str) -> str:
-        return next((value for key, value in self.headers if key.lower() == name), "")
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """When one target is tried again. Waits are `base_s` doubled each time up to `cap_s`, with full jitter.
-
-    A provider's Retry-After is honoured up to `retry_after_cap_s`; if it asks for more, the next target is taken at once.
-    `hedge_after_s`: start the next target beside this one if no content has come by then.
-    """
-
-    tries: int = 2
-    statuses: frozenset[int] = frozenset((408, 409, 429, 500, 502, 503, 504, 529))
-    base_s: float = 0.2
-    cap_s: float = 5.0
-    retry_after_cap_s: float = 10.0
-    hedge_after_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """Seconds a target has: to connect, to the first byte, between bytes, in all; `commit_after_s`: after so long the answer's head goes
-    to the client even if no content has come yet, and no other target is tried any more."""
-
-    connect_s: float = 10.0
-    first_byte_s: float = 120.0
-    silence_s: float = 120.0
-    total_s: float = 900.0
-    commit_after_s: float = 30.0
-
-
-class Credential(Protocol):
-    """What an attempt signs its request with."""
-
-    async def current(self) -> Secret: ...
-
-    async def refreshed(self, stale: Secret) -> Secret | None:
-        """After the provider refused `stale` with a 401: a newer one, or None. Several may ask at once."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class FixedCredential:
-    """A credential that never changes."""
-
-    secret: Secret
-
-    async def current(self) -> Secret:
-        return self.secret
-
-    async def refreshed(self, stale: Secret) -> Secret | None:
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One provider account and model that could answer.
-
-    `name` is `provider/model`, or whatever tells it apart in logs; `origin` is `base_url` as the dialer prepared it (engine's).
-    """
-
-    name: str
-    provider: str
-    dialect: Dialect
-    base_url: str
-    model: str | None = None
-    credential: Credential | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    retry: Retry = Retry()
-    deadlines: Deadlines = Deadlines()
-    allow_private: bool = False
-    proxy: str | None = None
-    ca: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,7 +257,7 @@ class Reply:
         self.stages.append(Stage(form, do, frozenset(kinds), self.by.name if self.by else "relay"))
 
     def _permit(self, kinds: tuple[Kind, ...], allowed: frozenset[Kind]) -> None:
-        _known(kinds, allowed)
+        only_known(kinds, allowed)
         if self.by is not None and not self.by.reads_content and not CONTENT_KINDS.isdisjoint(kinds):
             raise ContentClosed(f"plugin '{self.by.name}' names content but does not declare reads_content")
 
@@ -546,10 +345,3 @@ class Exchange(_Ends):
         :raises Refused: `too_deep`, or whatever the chain refuses it with.
         """
         return await self.engine.ask(self, call)
-
-
-def _known(kinds: Collection[Kind], allowed: frozenset[Kind] = KINDS) -> None:
-    if unknown := set(kinds) - allowed:
-        raise ValueError(
-            f"unknown or unsuitable kinds: {', '.join(sorted(unknown))}; known are {', '.join(sorted(allowed))}"
-        )

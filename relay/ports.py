@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from relay.errors import RelayError
-from relay.exchange import Caller, Key, Target
+from relay.exchange import Caller, Key
+from relay.target import Target
 from relay.values.month import Month
 from relay.values.secret import Secret
 from relay.wire.dialect import ModelEntry

@@ -18,7 +18,8 @@ from relay.engine.session import Session
 from relay.engine.stream import HELD, Stream
 from relay.engine.upstream import Answer, UpgradeRefused, UpstreamError
 from relay.errors import Refused, StreamBroken
-from relay.exchange import Attempt, Exchange, Outcome, Reply, Skip, Target
+from relay.exchange import Attempt, Exchange, Outcome, Reply, Skip
+from relay.target import Target
 from relay.values.clock import now
 from relay.values.content import CORE, Content
 from relay.values.secret import Secret

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from relay.call import Call
 from relay.engine.gateway import Gateway, body_of
 from relay.engine.intake import Intake
 from relay.engine.match import Matched, Surfaces
@@ -19,7 +20,7 @@ from relay.engine.run import Run
 from relay.engine.session import Client, Session
 from relay.engine.stream import Stream
 from relay.errors import Refused, StreamBroken
-from relay.exchange import Call, Exchange, Reply
+from relay.exchange import Exchange, Reply
 from relay.ports import PRESENTED_KEY
 from relay.values.secret import Secret
 from relay.wire.dialect import Dialect, Surface

@@ -11,9 +11,10 @@ from relay.engine.chain import Chain
 from relay.engine.register import Register
 from relay.engine.upstream import Origin, Upstream
 from relay.errors import CORE_CODES, Code, Refused, StreamBroken
-from relay.exchange import Exchange, Reply, Target
+from relay.exchange import Exchange, Reply
 from relay.plugin import Plugin
 from relay.ports import LIMITS, Finding, Gauge, Models, Objects, SharedState, Targets
+from relay.target import Target
 from relay.values.content import CORE, Content
 from relay.wire.dialect import Dialect, Keeps, Links, Meters, Refusal
 

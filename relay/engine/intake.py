@@ -12,11 +12,12 @@ import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from relay.call import Call
 from relay.engine.forwarded import Hosts, Network, is_trusted, origin
 from relay.engine.inflate import ENCODINGS, PIECE, Inflate, Undecodable
 from relay.engine.match import Matched
 from relay.errors import Refused
-from relay.exchange import Call, Client
+from relay.exchange import Client
 from relay.values.content import Content
 from relay.wire import lens, multipart
 from relay.wire.dialect import Dialect, Surface

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import orjson
 
+from relay.call import Call
 from relay.errors import Refused, StreamBroken
-from relay.exchange import Attempt, Call, Exchange
+from relay.exchange import Attempt, Exchange
 from relay.ports import Held, SharedState, StateUnavailable, Targets
 from relay.values.content import CORE
 from relay.wire.dialect import MarksIds

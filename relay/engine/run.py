@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from relay.call import Call
 from relay.engine.attempts import Attempts
 from relay.engine.chain import PluginFailed
 from relay.engine.ends import end
@@ -16,7 +17,7 @@ from relay.engine.stages import Pipeline
 from relay.engine.stream import OUTCOME_KINDS, Stream, broken_by
 from relay.engine.upstream import UpstreamError
 from relay.errors import Refused, StreamBroken
-from relay.exchange import Attempt, Call, Exchange, Outcome, Reply
+from relay.exchange import Attempt, Exchange, Outcome, Reply
 from relay.values.content import CORE, Content
 from relay.wire import lens
 from relay.wire.dialect import Links

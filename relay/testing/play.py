@@ -22,15 +22,17 @@ from typing import Any, Literal, Self, cast
 import orjson
 from pydantic import ValidationError
 
+from relay.call import Call
 from relay.engine.exchange_log import line
 from relay.engine.gateway import Gateway
 from relay.engine.run import Run
 from relay.engine.upstream import Upstream
 from relay.errors import Refused, RelayError
-from relay.exchange import Call, Caller, Client, Exchange, Retry, Target
+from relay.exchange import Caller, Client, Exchange
 from relay.plugin import Plugin
 from relay.ports import Objects, SharedState
 from relay.storage.state import LocalState
+from relay.target import Retry, Target
 from relay.testing.dialect import PLAIN
 from relay.testing.examples import Example, example, examples
 from relay.testing.played import Played, Reading

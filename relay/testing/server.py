@@ -15,9 +15,10 @@ from relay.engine.exchange_log import line
 from relay.engine.gateway import Gateway
 from relay.engine.serving import Serving, Terms
 from relay.engine.upstream import Upstream
-from relay.exchange import Exchange, Target
+from relay.exchange import Exchange
 from relay.plugin import Plugin
 from relay.storage.state import LocalState
+from relay.target import Target
 from relay.testing.dialect import PLAIN
 from relay.testing.play import CALLER, Stand
 from relay.wire.dialect import Dialect

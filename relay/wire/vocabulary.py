@@ -6,7 +6,7 @@ changed text is put back into exactly that place and every other byte stays.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -124,3 +124,11 @@ class Event:
     whole: bool = False
     where: Path = ()
     source: bool = False
+
+
+def only_known(kinds: Collection[Kind], allowed: frozenset[Kind] = KINDS) -> None:
+    """:raises ValueError: some of these are no kinds, or do not suit here."""
+    if unknown := set(kinds) - allowed:
+        raise ValueError(
+            f"unknown or unsuitable kinds: {', '.join(sorted(unknown))}; known are {', '.join(sorted(allowed))}"
+        )

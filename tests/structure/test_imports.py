@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     ("errors", "values", "version"),
     ("wire", "declare"),
-    ("exchange", "ports", "plugin"),
+    ("call", "exchange", "ports", "plugin", "target"),
     ("config", "storage"),
     ("engine",),
     ("cli",),

@@ -28,7 +28,7 @@ _DETAIL: dict[Kind, str] = {
 
 
 class Deadlines(Protocol):
-    """How long an attempt may take, in seconds. (`relay.exchange.Deadlines` is one.)"""
+    """How long an attempt may take, in seconds. (`relay.target.Deadlines` is one.)"""
 
     @property
     def connect_s(self) -> float: ...

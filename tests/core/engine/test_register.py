@@ -8,11 +8,13 @@ from typing import Any
 import orjson
 import pytest
 
+from relay.call import Call
 from relay.engine.register import Register
 from relay.errors import Refused, StreamBroken
-from relay.exchange import Attempt, Call, Caller, Client, Exchange, Target
+from relay.exchange import Attempt, Caller, Client, Exchange
 from relay.ports import Held, StateUnavailable
 from relay.storage.state import LocalState
+from relay.target import Target
 from relay.testing.dialect import PLAIN
 from relay.values.content import Content
 from relay.wire.vocabulary import Created

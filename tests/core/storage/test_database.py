@@ -124,7 +124,7 @@ async def test_behind_a_transaction_pooler_nothing_is_kept_in_a_connection(datab
 async def test_when_all_connections_are_busy_the_next_waits_its_time_and_the_database_is_not_away(
     database_url: str,
 ) -> None:
-    async with Database(database_url, log=Told(), connections=1, connect_s=0.1) as database:
+    async with Database(database_url, log=Told(), connections=1, connect_s=1.5) as database:
         async with database.transaction():
             with pytest.raises(DatabaseUnavailable, match="TimeoutError"):
                 await database.fetchval("select 1")

@@ -16,9 +16,10 @@ from relay.engine.gateway import Gateway
 from relay.engine.intake import Limits
 from relay.engine.serving import Serving, Terms
 from relay.engine.upstream import Upstream
-from relay.exchange import Exchange, Retry, Target
+from relay.exchange import Exchange
 from relay.plugin import Plugin
 from relay.storage.state import LocalState
+from relay.target import Retry, Target
 from relay.testing.dialect import PLAIN
 
 ANSWER = b'{"text":"hi there","usage":{"in":1,"out":2},"stop":"end"}'
