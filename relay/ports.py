@@ -87,8 +87,8 @@ class Held:
 class Objects(Protocol):
     """The register of objects made at providers (files, uploads, batches, responses, …). Provided by the core."""
 
-    async def note(self, id: str, held: Held) -> None:
-        """:raises StateUnavailable:"""
+    async def put(self, id: str, held: Held) -> None:
+        """Say whose an object is and which account holds it. :raises StateUnavailable:"""
         ...
 
     async def find(self, ids: Sequence[str]) -> list[Held | None]:

@@ -51,7 +51,8 @@ class Gateway:
             self.codes.update({code.code: code for code in plugin.errors})
         self.observer_failures: dict[str, int] = {}
         self.live: set[str] = set()
-        self._services: dict[type, Any] = {SharedState: state, Objects: self.register}
+        objects: Objects = self.register
+        self._services: dict[type, Any] = {SharedState: state, Objects: objects}
         self._gauges: list[Gauge] = []
         self._watchers: list[Callable[[Exchange], None]] = []
         self._checks: dict[str, Callable[[], Finding]] = {}

@@ -12,7 +12,7 @@ from relay.call import Call
 from relay.engine.register import Register
 from relay.errors import Refused, StreamBroken
 from relay.exchange import Attempt, Caller, Client, Exchange
-from relay.ports import Held, StateUnavailable
+from relay.ports import Held, Objects, StateUnavailable
 from relay.storage.state import LocalState
 from relay.target import Target
 from relay.testing.dialect import PLAIN
@@ -119,6 +119,13 @@ async def test_what_is_noted_belongs_to_its_maker_and_what_is_forgotten_to_nobod
     assert [Held("acme", "one", "thing")] == await register.find(["t9"])
     await register.forget("t9")
     assert [None] == await register.find(["t9"])
+
+
+async def test_a_plugin_that_knows_an_object_can_say_whose_it_is() -> None:
+    port: Objects = Register(LocalState())
+    await port.put("t1", Held("acme", "one", "thing"))
+
+    assert [Held("acme", "one", "thing"), None] == await port.find(["t1", "t2"])
 
 
 async def test_lists_show_only_own_objects_and_pages_begin_and_end_with_them() -> None:
